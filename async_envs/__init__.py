@@ -1,0 +1,1 @@
+"""Worlds for asynchronous cooperative multi-agent reinforcement learning."""

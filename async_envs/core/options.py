@@ -1,0 +1,87 @@
+"""What a family lets its users choose, and the check of what they chose."""
+
+from dataclasses import dataclass
+from typing import Any, Mapping
+
+from async_envs.core.errors import unknown_name
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a family; `default=None` means that the scenario decides."""
+
+    name: str
+    type: type  # bool, int, float or str
+    default: Any
+    help: str
+    choices: tuple | None = None
+    low: float | None = None  # inclusive
+    high: float | None = None  # inclusive
+
+    def check(self, where: str, value: Any) -> Any:
+        """`value` as this option's type.
+
+        Raises:
+            ValueError: wrong type, not among the choices, or out of range; one line.
+        """
+        if self.type is float and type(value) is int:
+            value = float(value)
+        if type(value) is not self.type:
+            raise ValueError(
+                f"{where}: option {self.name}={value!r} is a {type(value).__name__}, "
+                f"expected {self._accepted()}. {self.help}"
+            )
+        in_range = (self.low is None or value >= self.low) and (
+            self.high is None or value <= self.high
+        )
+        if not in_range or (self.choices is not None and value not in self.choices):
+            raise ValueError(
+                f"{where}: option {self.name}={value!r} is not accepted, "
+                f"expected {self._accepted()}. {self.help}"
+            )
+        return value
+
+    def _accepted(self) -> str:
+        if self.choices is not None:
+            return "one of " + ", ".join(str(choice) for choice in self.choices)
+        name = {"bool": "True or False", "int": "a whole number", "float": "a number"}.get(
+            self.type.__name__, "a text"
+        )
+        if self.low is None and self.high is None:
+            return name
+        if self.high is None:
+            return f"{name} of at least {self.low}"
+        return f"{name} from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A group of tasks, described without importing its simulator.
+
+    `entry` is "module:callable"; it is called as `entry(key, variant, batch_size, **options)` with the
+    options that the user gave (checked, null ones left out) and returns a `Simulator`.
+    """
+
+    name: str  # "poac"
+    variants: tuple[str, ...]  # ("1", "2"): keys async:poac-1, async:poac-2
+    default_variant: str  # the key async:poac stands for async:poac-<default_variant>
+    options: tuple[Option, ...]
+    entry: str
+    summary: str
+    open_variants: bool = False  # True: any other variant is handed to `entry`, which judges it
+
+    def check_options(self, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that were given (null ones left out), each checked.
+
+        Raises:
+            ValueError: an unknown option, or a value that is not accepted; one line.
+        """
+        known = {option.name: option for option in self.options}
+        for name in given:
+            if name not in known:
+                raise ValueError(unknown_name(where, "option", name, known))
+        return {
+            name: known[name].check(where, value)
+            for name, value in given.items()
+            if value is not None
+        }
