@@ -1,0 +1,55 @@
+# Two commands set everything up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# EPyMARL's descendant on PyPI: the third-party host that the tests run in (its own pins are older).
+HOST := pymarlzooplus==1.1.0
+HOST_NEEDS := opencv-python-headless pandas scipy seaborn scikit-learn networkx
+
+ifneq ($(wildcard ../shared/reference/mixer_parity),)
+export MIXER_PARITY ?= $(abspath ../shared/reference/mixer_parity)
+endif
+
+.PHONY: help install demo test lint bench clean
+
+help:
+	@echo "make install  make $(VENV) with the pinned versions"
+	@echo "make demo     train MVD on async:poac-1 for about five minutes and draw curve.png"
+	@echo "make test     everything that CI runs"
+	@echo "make bench    speed tables with ratios"
+
+install: $(VENV)/.installed
+	@echo "Activate it with: . $(BIN)/activate"
+
+$(VENV)/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --constraint constraints.txt "setuptools<81" wheel
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[test]"
+	$(PIP) install --quiet --constraint constraints.txt $(HOST_NEEDS)
+	$(PIP) install --quiet --no-deps $(HOST)
+	@touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.demo
+
+lint: $(VENV)/.installed-test
+	$(BIN)/flake8
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+# Three ways: compiled, with bounds checked, and interpreted (compiled lines are invisible to coverage).
+test: lint
+	$(BIN)/python -W error::DeprecationWarning:async_envs -m pytest
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf $(VENV) build *.egg-info
