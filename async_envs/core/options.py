@@ -31,8 +31,9 @@ class Option:
                 f"{where}: option {self.name}={value!r} is a {type(value).__name__}, "
                 f"expected {self._accepted()}. {self.help}"
             )
-        in_range = (self.low is None or value >= self.low) and (
-            self.high is None or value <= self.high
+        number: Any = value  # bounds are given for numbers only
+        in_range = (self.low is None or number >= self.low) and (
+            self.high is None or number <= self.high
         )
         if not in_range or (self.choices is not None and value not in self.choices):
             raise ValueError(

@@ -3,14 +3,16 @@
 Letters: B episodes, N agents, A actions, O obs features, S state features.
 """
 
+import operator
 from abc import ABC, abstractmethod
-from typing import Sequence
+from typing import Any, Sequence
 
 import numpy as np
 
 from async_envs.core.compile import kernel
 
 NOOP, CONTINUE, FIRST_ACTION = 0, 1, 2  # an agent's status can be read from avail_actions alone
+OBS_LIMIT = 2.0  # observations are scaled to about [-1, 1]; none leaves [-OBS_LIMIT, OBS_LIMIT]
 
 NOT_RESET = "{key}: step was called before reset. Call reset(seeds) first."
 ALL_OVER = "{key}: every episode is over. Call reset(seeds) to play on."
@@ -31,7 +33,10 @@ class Simulator(ABC):
         t: [B] int32, steps taken in the episode.
         metrics: name -> [B] float32, filled when an episode ends, 0 before.
         action_names, obs_names, state_names, metric_names: tuples of str.
+        render_modes: what `render` can draw, in the words of Gymnasium ("rgb_array", "ansi"); () if nothing.
     """
+
+    render_modes: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -46,7 +51,9 @@ class Simulator(ABC):
         metric_names: Sequence[str],
     ):
         if type(batch_size) is not int or batch_size < 1:
-            raise ValueError(f"{key}: batch_size={batch_size!r} is not accepted. Use a whole number of at least 1.")
+            raise ValueError(
+                f"{key}: batch_size={batch_size!r} is not accepted. Use a whole number of at least 1."
+            )
         self.key = key
         self.batch_size = batch_size
         self.n_agents = n_agents
@@ -68,6 +75,7 @@ class Simulator(ABC):
         self.t = np.zeros(batch_size, np.int32)
         self.metrics = {name: np.zeros(batch_size, np.float32) for name in self.metric_names}
         self._actions = np.zeros((batch_size, n_agents), np.int64)
+        self._seeds = np.zeros(batch_size, np.uint64)
         self._all = np.ones(batch_size, np.bool_)
         self._started = False
 
@@ -79,14 +87,15 @@ class Simulator(ABC):
             where: [B] bool; the episodes to restart. None restarts all.
 
         Raises:
-            ValueError: wrong length, a seed out of range, or a first reset that leaves episodes out.
+            ValueError: wrong length, a seed that is no whole number or out of range, or a first reset that
+                leaves episodes out. Nothing has moved.
         """
-        seeds = self._checked_seeds(seeds)
         where = self._checked_mask(where)
+        self._check_seeds(seeds, where)
         clear(where, self.reward, self.terminated, self.truncated, self.t)
         for values in self.metrics.values():
             values[where] = 0.0
-        self._reset(seeds, where)
+        self._reset(self._seeds, where)
         self._started = True
 
     def step(self, actions: np.ndarray) -> None:
@@ -107,11 +116,22 @@ class Simulator(ABC):
 
     @abstractmethod
     def _reset(self, seeds: np.ndarray, where: np.ndarray) -> None:
-        """Begin the episodes of the mask `where` [B] bool with `seeds` [B] uint64. Writes: every buffer's rows."""
+        """Begin the episodes of the mask `where` [B] bool with `seeds` [B] uint64 (ours: copy what you keep).
+
+        Flags, clocks, rewards and metrics of these rows are 0 already. Writes: every other buffer's rows.
+        """
 
     @abstractmethod
     def _step(self, actions: np.ndarray) -> None:
         """One step of the running episodes; `actions` [B, N] int64 are legal. Writes: every buffer."""
+
+    def render(self, episode: int = 0, mode: str | None = None) -> Any:
+        """A picture of one episode as it stands, in the given one of `render_modes` (None: the first).
+
+        Raises:
+            ValueError: the family draws nothing.
+        """
+        raise ValueError(f"{self.key}: has no pictures to render. Leave out render_mode.")
 
     def _while_doing(self, episode: int, agent: int) -> str:
         """What the agent is busy with, for error lines: "while executing 'fire' (3 steps left)", or ""."""
@@ -122,7 +142,9 @@ class Simulator(ABC):
             raise ValueError(NOT_RESET.format(key=self.key))
         actions = np.asarray(actions)
         if actions.dtype.kind not in "iu":
-            raise TypeError(f"{self.key}: actions have dtype {actions.dtype}, expected whole numbers (int64).")
+            raise TypeError(
+                f"{self.key}: actions have dtype {actions.dtype}, expected whole numbers. Pass int64 indices."
+            )
         if actions.shape != self._actions.shape:
             raise ValueError(
                 f"{self.key}: actions have shape {actions.shape}, expected {self._actions.shape} "
@@ -134,10 +156,11 @@ class Simulator(ABC):
             return
         if found == NONE_RUNNING:
             raise ValueError(ALL_OVER.format(key=self.key))
-        raise ValueError(self._illegal_action(*divmod(found, self.n_agents)))
+        episode, agent = divmod(found, self.n_agents)
+        raise ValueError(self.illegal_action(episode, agent, int(self._actions[episode, agent])))
 
-    def _illegal_action(self, episode: int, agent: int) -> str:
-        action = int(self._actions[episode, agent])
+    def illegal_action(self, episode: int, agent: int, action: int) -> str:
+        """The error line for an action that the agent may not choose now."""
         name = repr(self.action_names[action]) if 0 <= action < self.n_actions else "(out of range)"
         doing = self._while_doing(episode, agent)
         available = ", ".join(
@@ -148,20 +171,33 @@ class Simulator(ABC):
             f"{' ' + doing if doing else ''}. Available: {available}."
         )
 
-    def _checked_seeds(self, seeds: Sequence[int] | np.ndarray) -> np.ndarray:
+    def _check_seeds(self, seeds: Sequence[int] | np.ndarray, where: np.ndarray) -> None:
+        """Writes: self._seeds, in the rows of `where`."""
         try:
-            array = np.asarray([int(seed) for seed in seeds], dtype=np.uint64)
-        except (OverflowError, TypeError, ValueError) as error:
+            n_seeds = len(seeds)
+        except TypeError as error:
             raise ValueError(
-                f"{self.key}: seeds={seeds!r} are not accepted ({error}). "
-                f"Pass {self.batch_size} whole numbers in [0, 2**64)."
+                f"{self.key}: seeds={seeds!r} are not accepted. "
+                f"Pass {self.batch_size} whole numbers in [0, 2**64), one an episode."
             ) from error
-        if array.shape != (self.batch_size,):
+        if n_seeds != self.batch_size:
             raise ValueError(
-                f"{self.key}: {array.size} seeds were given for {self.batch_size} episodes. "
+                f"{self.key}: {n_seeds} seeds were given for {self.batch_size} episodes. "
                 "Pass one seed an episode."
             )
-        return array
+        if isinstance(seeds, np.ndarray) and seeds.dtype == np.uint64 and seeds.ndim == 1:
+            np.copyto(self._seeds, seeds, where=where)
+            return
+        for b in range(self.batch_size):
+            if not where[b]:
+                continue
+            try:
+                self._seeds[b] = operator.index(seeds[b])
+            except (OverflowError, TypeError) as error:
+                raise ValueError(
+                    f"{self.key}: the seed {seeds[b]!r} of episode {b} is not accepted. "
+                    "Pass a whole number in [0, 2**64)."
+                ) from error
 
     def _checked_mask(self, where: np.ndarray | None) -> np.ndarray:
         if where is None:

@@ -1,0 +1,3 @@
+"""Controllers: from observations to actions."""
+
+CONTROLLERS = {"async_mac": "plugins.controllers.async_mac:AsyncMAC"}  # name -> "module:attribute"

@@ -1,0 +1,84 @@
+"""Mixers: per-agent utilities to one value for the team. One table says what exists and what each needs."""
+
+from dataclasses import dataclass, fields
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Mapping
+
+from async_envs.core.errors import unknown_name
+from plugins.config.keys import MvdKeys, NoKeys, QattenKeys, QmixKeys, read_keys
+
+if TYPE_CHECKING:  # torch is imported when a mixer is built
+    from plugins.mixers.base import Mixer
+
+__all__ = ["MIXERS", "MixerSpec", "Sizes", "build_mixer", "mixer_spec"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What the task decides."""
+
+    n_agents: int
+    state_dim: int
+    obs_dim: int
+
+
+@dataclass(frozen=True)
+class MixerSpec:
+    """One row of the table.
+
+    The mixer is built as `entry(**sizes it takes, **keys without their prefix, **fixed)`.
+    """
+
+    entry: str  # "module:callable"
+    keys: type  # dataclass of the configuration keys it reads
+    prefix: str  # of those keys; constructor arguments go without it
+    sizes: tuple[str, ...]  # fields of Sizes that the constructor takes
+    fixed: Mapping[str, Any]  # arguments that this row decides
+    vsp: bool  # True: it mixes proxies, so the learner does VSP itself
+
+
+_PLAIN = ("n_agents", "state_dim")
+_WITH_OBS = ("n_agents", "state_dim", "obs_dim")
+_VDN = "plugins.mixers.vdn:VDNMixer"
+_QMIX = "plugins.mixers.qmix:QMixer"
+_QATTEN = "plugins.mixers.qatten:QattenMixer"
+_MVD = "plugins.mixers.mvd:MVDMixer"
+
+MIXERS: Mapping[str, MixerSpec] = MappingProxyType({
+    "vdn": MixerSpec(_VDN, NoKeys, "", _PLAIN, {"proxies": False}, vsp=False),
+    "vdn_a": MixerSpec(_VDN, NoKeys, "", _PLAIN, {"proxies": True}, vsp=True),
+    "qmix": MixerSpec(_QMIX, QmixKeys, "", _PLAIN, {"proxies": False}, vsp=False),
+    "qmix_a": MixerSpec(_QMIX, QmixKeys, "", _PLAIN, {"proxies": True}, vsp=True),
+    "qatten": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": False}, vsp=False),
+    "qatten_a": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": True}, vsp=True),
+    "mvd": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": True}, vsp=True),
+    # the text's softmax-weighted mean of heads: not monotone, so it is not called MVD
+    "boltzmann_heads": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": False}, vsp=True),
+})
+
+
+def mixer_spec(name: object) -> MixerSpec:
+    """The row called `name`.
+
+    Raises:
+        ValueError: there is none; the line offers the nearest names.
+    """
+    if name not in MIXERS:
+        raise ValueError(unknown_name("plugins", "mixer", name, MIXERS))
+    return MIXERS[str(name)]
+
+
+def build_mixer(name: object, sizes: Sizes, config: Mapping[str, Any]) -> "Mixer":
+    """The mixer called `name`, for a task of these sizes, with its keys of `config`.
+
+    Raises:
+        ValueError: unknown name, a key that is missing or not accepted, sizes that do not fit; one line.
+    """
+    spec = mixer_spec(name)
+    module, _, attribute = spec.entry.partition(":")
+    keys = read_keys(spec.keys, config, where=str(name))
+    arguments = {field.name.removeprefix(spec.prefix): getattr(keys, field.name) for field in fields(spec.keys)}
+    arguments |= {size: getattr(sizes, size) for size in spec.sizes} | dict(spec.fixed)
+    mixer: "Mixer" = getattr(import_module(module), attribute)(**arguments)
+    return mixer

@@ -1,0 +1,156 @@
+"""`python -m registry`: what exists, how runs go on, and how to live in an EPyMARL checkout."""
+
+import sys
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import click
+
+from registry import catalog
+
+
+class Worded(click.Group):
+    """Shows our own errors as one line with exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            click.echo(" ".join(str(error).split()), err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Worded)
+def main() -> None:
+    """Tasks, algorithms, runs and hosts of async-epymarl."""
+
+
+@main.command()
+def keys() -> None:
+    """List the keys of all tasks, with the options of each family."""
+    for name in catalog.FAMILIES:
+        family = catalog.family(name)
+        click.echo(f"{family.name}: {family.summary}")
+        for variant in family.variants:
+            short = f"  (= {catalog.PREFIX}{name})" if variant == family.default_variant else ""
+            click.echo(f"  {catalog.PREFIX}{name}-{variant}{short}")
+        click.echo("  options, each written env_args.NAME=VALUE:")
+        for option in family.options:
+            default = "the scenario's" if option.default is None else option.default
+            click.echo(f"    {option.name} ({default}): {option.help}")
+
+
+@main.command()
+def algorithms() -> None:
+    """List our algorithms: mechanism, learner, mixer, options, source."""
+    from dataclasses import fields
+
+    from plugins.mixers import mixer_spec
+    from registry.config import OURS, read_yaml, yaml_names
+
+    for name in yaml_names(OURS / "algs"):
+        path = OURS / "algs" / f"{name}.yaml"
+        settings = read_yaml(path)
+        about = header(path)
+        click.echo(f"--config={name}")
+        click.echo(f"  mechanism: {about[0] if about else name}")
+        click.echo(f"  learner: {settings['learner']}   mixer: {settings['mixer']}")
+        options = [field.name for field in fields(mixer_spec(settings["mixer"]).keys)]
+        click.echo(f"  options: {', '.join(options) or 'none'}")
+        click.echo(f"  source: {' '.join(about[1:]) or about[0]}")
+
+
+def header(path: Path) -> list[str]:
+    """The comment lines that a file begins with, without their marks."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("# ").rstrip())
+    return lines
+
+
+@main.command()
+@click.argument("key")
+@click.option("--all", "show_all", is_flag=True, help="Every name of the observation and the state.")
+def explain(key: str, show_all: bool) -> None:
+    """Show a task's sizes, names and options."""
+    family, variant = catalog.parse_key(key)
+    simulator = catalog.make(key)
+    click.echo(f"{simulator.key}: {family.summary}")
+    click.echo(f"  agents: {simulator.n_agents}   step limit: {simulator.episode_limit}")
+    click.echo(f"  metrics: {', '.join(simulator.metric_names)}")
+    for title, names in (
+        ("actions", simulator.action_names),
+        ("observation", simulator.obs_names),
+        ("state", simulator.state_names),
+    ):
+        click.echo(f"  {title} ({len(names)}): {_listed(names, show_all or title == 'actions')}")
+    for option in family.options:
+        default = "the scenario's" if option.default is None else option.default
+        click.echo(f"  env_args.{option.name} ({default}): {option.help}")
+
+
+def _listed(names: Sequence[str], show_all: bool, few: int = 8) -> str:
+    if show_all or len(names) <= few:
+        return ", ".join(names)
+    return f"{', '.join(names[:few])}, … (--all shows all)"
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def resume(run_dir: Path) -> None:
+    """Go on with the run in RUN_DIR, in that folder, from its last whole checkpoint."""
+    from registry.resume import resume as resume_run
+
+    sys.exit(resume_run(run_dir))
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+def status(run_dir: Path) -> None:
+    """Show how the run in RUN_DIR stands: RUNNING, COMPLETED, FAILED, INTERRUPTED or STALE."""
+    from registry.recorder import read_records, run_status
+
+    steps = [record["t_env"] for record in read_records(run_dir) if record["kind"] != "status"]
+    click.echo(f"{run_dir}: {run_status(run_dir)}, last word at step {max(steps, default=0)}")
+
+
+@main.command()
+@click.argument("directory", type=click.Path())
+def link(directory: str) -> None:
+    """Put our plugin into the EPyMARL checkout at DIRECTORY."""
+    from registry.link import link as link_checkout
+
+    _tell(link_checkout, directory)
+
+
+@main.command()
+@click.argument("directory", type=click.Path())
+def unlink(directory: str) -> None:
+    """Take our plugin out of the checkout at DIRECTORY again; results stay."""
+    from registry.link import unlink as unlink_checkout
+
+    _tell(unlink_checkout, directory)
+
+
+def _tell(act: Callable[[str], list[str]], directory: str) -> None:
+    for line in act(directory):
+        click.echo(line)
+
+
+@main.command()
+def doctor() -> None:
+    """Check this machine: versions, threads, devices, kernel cache, hosts, results."""
+    from registry.doctor import examine
+
+    healthy = True
+    for finding in examine():
+        click.echo(str(finding))
+        healthy = healthy and (finding.is_good or not finding.is_needed)
+    sys.exit(0 if healthy else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m registry")

@@ -1,0 +1,301 @@
+"""The durable record of one run: append-only lines that survive a kill at any byte.
+
+`<run_dir>/records.jsonl` holds one JSON object a line; its last member is a checksum over what stands before it.
+A line that was being written when the process died is dropped by the next reader. Beside it lie
+`records.alive.json` (who runs, and when it was last seen) and `records.lock` (one process at a time).
+"""
+
+import json
+import logging
+import math
+import os
+import socket
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Iterator, Mapping
+
+import psutil
+from filelock import FileLock, Timeout
+
+RECORDS = "records.jsonl"
+HEARTBEAT = "records.alive.json"
+LOCK = "records.lock"
+SCHEMA = 1
+BEAT_S = 10.0
+STALE_S = 60.0  # six beats missed
+ATTEMPTS, PAUSE_S = 3, 0.2  # a write that fails is tried again: disks have moments
+
+RUNNING, COMPLETED, FAILED, INTERRUPTED, STALE = "RUNNING", "COMPLETED", "FAILED", "INTERRUPTED", "STALE"
+
+LOCKED = "{where}: another process is writing this run. Wait for it, or end it, before you resume."
+DAMAGED = "{where}: line {line} is damaged (its checksum does not match). Restore the file from a copy."
+NO_RECORD = "{path}: no such file. Name a run's folder, such as results/sacred/mvd/async-poac-1/1."
+LOST = "{where}: the record could not be written ({error}). Make room, check the disk, then resume the run."
+
+_log = logging.getLogger(__name__)
+
+
+def _scalar(value: Any) -> Any:
+    """A JSON value for one number: arrays and tensors of one element are unpacked, NaN and inf become text."""
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
+    return value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) else value
+
+
+def encode(record: Mapping[str, Any]) -> bytes:
+    """One line with its checksum and line feed."""
+    body = json.dumps(record, separators=(", ", ": "), allow_nan=False)
+    return f'{body[:-1]}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode()
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The record of one line, or None where line feed, form or checksum are not whole."""
+    head, mark, tail = line.rpartition(b', "crc": "')
+    if not mark or not line.endswith(b'"}\n') or len(tail) != 11:
+        return None
+    if f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
+        return None
+    record: dict[str, Any] = json.loads(head + b"}")
+    return record
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """(offset behind the line, record or None) of every line."""
+    offset = 0
+    with open(path, "rb") as file:
+        for line in file:
+            offset += len(line)
+            yield offset, decode(line)
+
+
+def _whole_length(path: Path) -> int:
+    """Bytes of `path` up to the end of its last whole line.
+
+    Raises:
+        ValueError: a line before the last one is damaged.
+    """
+    good = 0
+    damaged = 0
+    for number, (offset, record) in enumerate(_lines(path), start=1):
+        if record is None:
+            damaged = damaged or number
+        elif damaged:
+            raise ValueError(DAMAGED.format(where=path, line=damaged))
+        else:
+            good = offset
+    return good
+
+
+def read_records(run_dir: str | Path) -> list[dict[str, Any]]:
+    """Every whole record of a run, in order; a line cut off by a kill is left out.
+
+    Returns:
+        dicts with "kind" ("metric", "test" or "status"), "time" (unix seconds) and the kind's own fields.
+
+    Raises:
+        ValueError: there is no record file, or a line other than the last is damaged; one line.
+    """
+    path = Path(run_dir) / RECORDS
+    if not path.is_file():
+        raise ValueError(NO_RECORD.format(path=path))
+    length = _whole_length(path)
+    records = [record for offset, record in _lines(path) if record is not None and offset <= length]
+    for record in records:
+        if record["kind"] == "metric":
+            record["value"] = _number(record["value"])
+        elif record["kind"] == "test":
+            record["episodes"] = [
+                {name: _number(value) for name, value in episode.items()} for episode in record["episodes"]
+            ]
+    return records
+
+
+class Recorder:
+    """Writes the record of one run. One process at a time holds it; `close` lets go.
+
+    Attributes:
+        run_dir: the run's folder.
+        on_rewind: called after `rewind`, so that what was derived from the records can be derived again.
+        error: the write that was given up, or None.
+    """
+
+    def __init__(self, run_dir: str | Path, beat_s: float = BEAT_S):
+        self.run_dir = Path(run_dir)
+        self.on_rewind: Callable[[], None] | None = None
+        self.error: OSError | None = None
+        self._path = self.run_dir / RECORDS
+        self._mutex = threading.RLock()
+        self._lock = FileLock(str(self.run_dir / LOCK))
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ValueError(LOCKED.format(where=self.run_dir)) from None
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        self._status = ""
+        self._stop = threading.Event()
+        self._beat_s = beat_s
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        if self._path.exists():
+            length = _whole_length(self._path)
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            os.ftruncate(self._fd, length)
+            self._length = length
+        else:
+            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
+            self._length = 0
+
+    def metric(self, name: str, value: Any, t_env: int) -> None:
+        """One logged number at environment step `t_env`.
+
+        Raises:
+            OSError: the line could not be written; the file ends with the line before it.
+        """
+        self._append({"kind": "metric", "name": name, "value": _scalar(value), "t_env": int(t_env)})
+
+    def test(self, t_env: int, episodes: list[dict[str, Any]]) -> None:
+        """The episodes of one test, each a dict with "seed", "return", "length" and the task's metrics."""
+        rows = [{name: _scalar(value) for name, value in episode.items()} for episode in episodes]
+        self._append({"kind": "test", "t_env": int(t_env), "episodes": rows}, sync=True)
+
+    def status(self, status: str, **fields: Any) -> None:
+        """What has become of the run: RUNNING, COMPLETED, FAILED or INTERRUPTED, with what belongs to it.
+
+        Saying again what was said last, without fields, writes nothing.
+        """
+        if status == self._status and not fields:
+            return
+        self._status = status
+        self._append({"kind": "status", "status": status, "schema": SCHEMA, **fields}, sync=True)
+        self._write_heartbeat()
+
+    def position(self) -> int:
+        """Where the record ends now: hand it to `rewind` to forget what came after."""
+        with self._mutex:
+            os.fsync(self._fd)
+            return self._length
+
+    def rewind(self, position: int) -> None:
+        """Forget every line behind `position`, so that a resumed run writes no step twice.
+
+        Raises:
+            ValueError: `position` is not the end of a line of this file; nothing has changed.
+        """
+        with self._mutex:
+            ends = {0} | {offset for offset, record in _lines(self._path) if record is not None}
+            if position not in ends:
+                raise ValueError(
+                    f"{self._path}: position {position} is not the end of one of its {len(ends) - 1} lines. "
+                    "The checkpoint belongs to another run, or the record was shortened."
+                )
+            os.ftruncate(self._fd, position)
+            os.fsync(self._fd)
+            self._length = position
+        if self.on_rewind is not None:
+            self.on_rewind()
+
+    def close(self) -> None:
+        """Write the last heartbeat and let the folder go; a second call does nothing."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._thread.join(timeout=5)
+        self._write_heartbeat()
+        os.close(self._fd)
+        self._lock.release()
+
+    def __enter__(self) -> "Recorder":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, record: dict[str, Any], sync: bool = False) -> None:
+        line = encode({**record, "time": round(time.time(), 3)})
+        with self._mutex:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    self._write(line)
+                    if sync:
+                        os.fsync(self._fd)
+                    self._length += len(line)
+                    return
+                except OSError as error:
+                    os.ftruncate(self._fd, self._length)
+                    if attempt == ATTEMPTS:
+                        self.error = error
+                        raise OSError(error.errno, LOST.format(where=self._path, error=error)) from error
+                    _log.warning("%s: %s; trying again.", self._path, error)
+                    time.sleep(PAUSE_S)
+
+    def _write(self, line: bytes) -> None:
+        os.lseek(self._fd, self._length, os.SEEK_SET)
+        written = 0
+        while written < len(line):
+            written += os.write(self._fd, line[written:])
+
+    def _beat(self) -> None:
+        self._write_heartbeat()
+        while not self._stop.wait(self._beat_s):
+            self._write_heartbeat()
+
+    def _write_heartbeat(self) -> None:
+        beat = {
+            "pid": os.getpid(),
+            "pid_started": psutil.Process().create_time(),
+            "machine": socket.gethostname(),
+            "time": time.time(),
+            "status": self._status,
+        }
+        path = self.run_dir / HEARTBEAT
+        partial = path.with_suffix(f".{threading.get_ident()}.part")
+        try:
+            partial.write_text(json.dumps(beat))
+            os.replace(partial, path)
+        except OSError as error:  # the record itself reports a full disk; a missed beat only ages
+            _log.warning("%s: %s", path, error)
+            partial.unlink(missing_ok=True)
+
+
+def _is_alive(beat: Mapping[str, Any], now: float) -> bool:
+    if beat["machine"] != socket.gethostname():
+        return bool(now - beat["time"] < STALE_S)
+    try:
+        started = psutil.Process(beat["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return False
+    return abs(started - beat["pid_started"]) < 2.0
+
+
+def run_status(run_dir: str | Path, now: float | None = None) -> str:
+    """RUNNING, COMPLETED, FAILED, INTERRUPTED, or STALE for a run that died without saying so.
+
+    A run is STALE when its last word is RUNNING and its process is gone (same machine), or its heartbeat is older
+    than a minute (another machine).
+
+    Raises:
+        ValueError: `run_dir` holds no record.
+    """
+    said = [record["status"] for record in read_records(run_dir) if record["kind"] == "status"]
+    last = str(said[-1]) if said else RUNNING
+    if last != RUNNING:
+        return last
+    try:
+        beat = json.loads((Path(run_dir) / HEARTBEAT).read_text())
+    except (OSError, ValueError):
+        return STALE
+    return RUNNING if _is_alive(beat, time.time() if now is None else now) else STALE

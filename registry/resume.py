@@ -1,0 +1,51 @@
+"""Go on with a run, in its own folder, as if it had never stopped."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from registry.hosts import select
+from registry.launch import execute, new_experiment
+from registry.observer import RunFolder
+from registry.recorder import COMPLETED, read_records, run_status
+
+NO_RUN = "{folder}: no run lies there ({error}). Name the folder that was printed at its start."
+OTHER_HOST = "{folder}: this run belongs to the host {host}, which cannot be resumed. Only the embedded host can."
+ALL_DONE = "{folder}: this run is COMPLETED, there is nothing to go on with."
+
+
+def resume(run_dir: str | os.PathLike[str]) -> int:
+    """Resume the run in `run_dir` from its last whole checkpoint; returns the exit status.
+
+    Raises:
+        ValueError: no run lies there, it is finished, or its host cannot resume; one line, nothing changed.
+    """
+    folder = Path(run_dir).absolute()
+    config = read_config(folder)
+    records = read_records(folder)
+    hosts = [record["host"] for record in records if record["kind"] == "status" and "host" in record]
+    if hosts and hosts[0] != "embedded":
+        raise ValueError(OTHER_HOST.format(folder=folder, host=hosts[0]))
+    if run_status(folder) == COMPLETED:
+        raise ValueError(ALL_DONE.format(folder=folder))
+    host = select.choose("embedded")
+    host.parts()
+    experiment = new_experiment()
+    experiment.add_config(config)
+    experiment.observers.append(RunFolder(folder.parent, resume=folder))
+    return execute(host, experiment, updates={"seed": config["seed"]}, resume=folder)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the run in `folder`.
+
+    Raises:
+        ValueError: there is none; one line.
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(NO_RUN.format(folder=folder, error=error)) from error
+    return config

@@ -1,0 +1,1 @@
+"""What an episode is held in: batches, transforms, replay buffers, schedules."""
