@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None, linked: str | os.PathLike[str] | Non
         if command.wants_help:
             print(command.long_usage)
             return 0
+        host.console_logger()  # checking may compile kernels, which is announced
         experiment = prepare(host, command, checkout)
     except ValueError as error:
         return refuse(error)

@@ -28,11 +28,16 @@ from async_envs.poac.lean import lean_kernel
 from async_envs.poac.observation import observe_agent, observe_state
 from async_envs.poac.opponents import command, forget
 from async_envs.poac.sight import look, reach_out
+from async_envs.poac.types import unflatten
 
 
 @lean_kernel
-def step_batch(board, rules, units, sight, memory, tally, streams, orders, actions, out):
-    """One step of every running episode, in the order of the rule book. Writes: everything but the tables."""
+def step_batch(actions, *fields):
+    """One step of every running episode, in the order of the rule book. `fields`: a world, flattened.
+
+    Writes: everything but the tables.
+    """
+    board, rules, units, sight, memory, tally, out, streams, orders = unflatten(fields)
     for b in range(actions.shape[0]):
         out.reward[b] = 0.0
         if out.terminated[b] or out.truncated[b]:
@@ -53,8 +58,12 @@ def step_batch(board, rules, units, sight, memory, tally, streams, orders, actio
 
 
 @lean_kernel
-def begin_batch(board, rules, units, sight, memory, tally, streams, seeds, where, out):
-    """Start the episodes of the mask `where`. Writes: everything but the tables and the flags."""
+def begin_batch(seeds, where, *fields):
+    """Start the episodes of the mask `where`. `fields`: a world, flattened.
+
+    Writes: everything but the tables and the flags.
+    """
+    board, rules, units, sight, memory, tally, out, streams, orders = unflatten(fields)
     for b in range(where.shape[0]):
         if not where[b]:
             continue

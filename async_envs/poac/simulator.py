@@ -1,7 +1,7 @@
 """POAC as a batched asynchronous simulator: three agents against three bots on a hexagonal map."""
 
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,20 +23,7 @@ from async_envs.poac.constants import (
 from async_envs.poac.family import FAMILY
 from async_envs.poac.maps import make_board, map_path, read_hidden
 from async_envs.poac.observation import OBS_NAMES, STATE_NAMES
-from async_envs.poac.types import Board, Memory, Rules, Sight, Tally, Units
-
-
-class Buffers(NamedTuple):
-    """The simulator's public arrays, as the kernels fill them."""
-
-    obs: np.ndarray  # [B, 3, 89] float32
-    state: np.ndarray  # [B, 103] float32
-    avail_actions: np.ndarray  # [B, 3, 15] uint8
-    reward: np.ndarray  # [B] float32
-    terminated: np.ndarray  # [B] bool
-    truncated: np.ndarray  # [B] bool
-    t: np.ndarray  # [B] int32
-    metrics: np.ndarray  # [8, B] float32, in the order of METRIC_NAMES
+from async_envs.poac.types import Board, Memory, Output, Rules, Sight, Tally, Units, World, flatten
 
 
 class PoacSimulator(Simulator):
@@ -44,7 +31,8 @@ class PoacSimulator(Simulator):
 
     Observation [B, 3, 89] float32, state [B, 103] float32, actions [B, 3] int of 15: `noop`, `continue`, `stop`,
     six moves, `attack-0..2`, `guided-attack-0..2`. Reward of a step: blood the enemy lost less blood we
-    lost. An episode is terminated when a side has no unit left, else truncated at the limit.
+    lost. An episode is terminated when a side has no unit left, else truncated at the limit. `world` holds what
+    lies behind these, for scripted teams, pictures and tests.
 
         sim = make("async:poac-1", "1", batch_size=2)
         sim.reset([1, 2])
@@ -63,57 +51,45 @@ class PoacSimulator(Simulator):
             metric_names=METRIC_NAMES,
         )
         self.scenario = scenario
-        self._board = board
-        self._rules = rules
-        self._units = Units(*(np.zeros((batch_size, N_UNITS), np.int32) for _ in Units._fields))
-        self._sight = Sight(
-            distance=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.int32),
-            sees=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.uint8),
-            reach=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.uint8),
-        )
-        self._memory = make_memory(batch_size)
-        self._tally = Tally(*(np.zeros((batch_size, 2), np.int32) for _ in Tally._fields))
-        self._streams = np.zeros(batch_size, np.uint64)
-        self._orders = np.zeros((batch_size, N_UNITS), np.int64)
         metrics = np.zeros((len(METRIC_NAMES), batch_size), np.float32)
         self.metrics = dict(zip(METRIC_NAMES, metrics))
-        self._out = Buffers(
-            self.obs, self.state, self.avail_actions, self.reward, self.terminated, self.truncated, self.t, metrics
+        self.world = World(
+            board=board,
+            rules=rules,
+            units=Units(*(np.zeros((batch_size, N_UNITS), np.int32) for _ in Units._fields)),
+            sight=Sight(
+                distance=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.int32),
+                sees=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.uint8),
+                reach=np.zeros((batch_size, N_UNITS, N_ENEMIES), np.uint8),
+            ),
+            memory=make_memory(batch_size),
+            tally=Tally(*(np.zeros((batch_size, 2), np.int32) for _ in Tally._fields)),
+            out=Output(
+                self.obs,
+                self.state,
+                self.avail_actions,
+                self.reward,
+                self.terminated,
+                self.truncated,
+                self.t,
+                metrics,
+            ),
+            streams=np.zeros(batch_size, np.uint64),
+            orders=np.zeros((batch_size, N_UNITS), np.int64),
         )
+        self._fields = flatten(self.world)
 
     def _reset(self, seeds: np.ndarray, where: np.ndarray) -> None:
-        kernels.begin_batch(
-            self._board,
-            self._rules,
-            self._units,
-            self._sight,
-            self._memory,
-            self._tally,
-            self._streams,
-            seeds,
-            where,
-            self._out,
-        )
+        kernels.begin_batch(seeds, where, *self._fields)
 
     def _step(self, actions: np.ndarray) -> None:
-        kernels.step_batch(
-            self._board,
-            self._rules,
-            self._units,
-            self._sight,
-            self._memory,
-            self._tally,
-            self._streams,
-            self._orders,
-            actions,
-            self._out,
-        )
+        kernels.step_batch(actions, *self._fields)
 
     def _while_doing(self, episode: int, agent: int) -> str:
-        left = int(self._units.busy[episode, agent])
+        left = int(self.world.units.busy[episode, agent])
         if left == 0:
             return ""
-        name = self.action_names[MOVE + int(self._units.direction[episode, agent])]
+        name = self.action_names[MOVE + int(self.world.units.direction[episode, agent])]
         return f"while executing {name!r} ({left} step{'s' if left > 1 else ''} left)"
 
 

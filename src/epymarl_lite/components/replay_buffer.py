@@ -92,7 +92,7 @@ class ReplayBuffer(_Ring):
         self.max_seq_length = max_seq_length
         self.device = device
         self._code = EpisodeCode(self.scheme, groups, max_seq_length)
-        self._episodes: list[np.ndarray] = []
+        self._episodes: dict[int, np.ndarray] = {}  # slot -> coded episode
         self._n_bytes = 0
         self._sample: EpisodeBatch | None = None
         self._views: list[np.ndarray] = []
@@ -157,14 +157,12 @@ class ReplayBuffer(_Ring):
         return self._episodes[number % self.buffer_size]
 
     def put_code(self, number: int, code: np.ndarray) -> None:
-        """Store a coded episode under its number; numbers come in order."""
+        """Store a coded episode under its number."""
         slot = number % self.buffer_size
-        self._n_bytes += code.nbytes
-        if slot < len(self._episodes):
+        if slot in self._episodes:
             self._n_bytes -= self._episodes[slot].nbytes
-            self._episodes[slot] = code
-        else:
-            self._episodes.append(code)
+        self._episodes[slot] = code
+        self._n_bytes += code.nbytes
 
     def clear(self) -> None:
         """Forget every episode; the random stream goes on."""

@@ -25,7 +25,7 @@ class Broken(toy.ToySimulator):
     """A toy that does `after_step(self)` and `after_reset(self, where)` on top."""
 
     def __init__(self, size, after_step=None, after_reset=None, **options):
-        settings = {"n_agents": 3, "episode_limit": 15, "goal": 2.0, "yield_": 1.0, "death": 1 / 16, **options}
+        settings = {"n_agents": 3, "episode_limit": 15, "goal": 2.0, "yield_": 1.0, "death": 1 / 16} | options
         super().__init__("async:toy-3", size, **settings)
         self.after_step, self.after_reset = after_step, after_reset
         self.n_calls = 0

@@ -1,0 +1,79 @@
+"""Epsilon-greedy choices."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from plugins.controllers.action_selectors import EpsilonGreedy
+
+
+def build(**changes: float) -> EpsilonGreedy:
+    """Epsilon from 1 to 0.05 in 100 steps."""
+    values: dict = dict(start=1.0, finish=0.05, anneal_time=100, evaluation=0.0, seed=3)
+    values.update(changes)
+    return EpsilonGreedy(**values)
+
+
+@given(
+    avail=hnp.arrays(np.uint8, (4, 3, 6), elements=st.integers(0, 1)),
+    q=hnp.arrays(np.float32, (4, 3, 6), elements=st.floats(-1e6, 1e6, width=32)),
+    t_env=st.integers(0, 200),
+    test_mode=st.booleans(),
+)
+def test_only_available_actions_are_chosen(avail: np.ndarray, q: np.ndarray, t_env: int, test_mode: bool) -> None:
+    """Rows that allow nothing (steps never played) get action 0."""
+    actions = build(evaluation=0.5).select(q, avail, t_env, test_mode)
+    allowed = np.take_along_axis(avail, actions[..., None], -1)[..., 0]
+    empty = avail.sum(-1) == 0
+    assert actions.dtype == np.int64
+    assert (allowed[~empty] == 1).all()
+    assert (actions[empty] == 0).all()
+
+
+def test_epsilon_falls_in_a_line_and_stays() -> None:
+    """From 1.0 to 0.05 in 100 steps: a loss of 0.0095 a step."""
+    selector = build()
+    assert [round(selector.schedule(t), 6) for t in (0, 10, 50, 100, 1000)] == [1.0, 0.905, 0.525, 0.05, 0.05]
+
+
+def test_without_exploration_the_best_available_action_is_taken() -> None:
+    q = np.array([[[9.0, 1.0, 2.0, 3.0]]], np.float32)
+    avail = np.array([[[0, 1, 1, 0]]], np.uint8)
+    assert build().select(q, avail, 0, test_mode=True).tolist() == [[2]]
+
+
+def test_exploration_draws_every_available_action_equally_often() -> None:
+    """3 of 5 actions, 30,000 draws: each within 4 standard deviations (82) of 10,000."""
+    avail = np.broadcast_to(np.array([1, 0, 1, 0, 1], np.uint8), (10_000, 3, 5))
+    counts = np.bincount(build().select(np.zeros((10_000, 3, 5)), avail, 0, False).ravel(), minlength=5)
+    assert counts[[1, 3]].tolist() == [0, 0]
+    assert np.abs(counts[[0, 2, 4]] - 10_000).max() < 4 * 82
+
+
+def test_testing_does_not_move_training() -> None:
+    q, avail = np.zeros((2, 3, 6)), np.ones((2, 3, 6), np.uint8)
+    alone, tested = build(evaluation=0.3), build(evaluation=0.3)
+    for _ in range(5):
+        tested.select(q, avail, 0, test_mode=True)
+    assert (alone.select(q, avail, 0, False) == tested.select(q, avail, 0, False)).all()
+
+
+def test_epsilon_for_the_log_is_that_of_training() -> None:
+    selector = build()
+    q, avail = np.zeros((1, 1, 2)), np.ones((1, 1, 2), np.uint8)
+    selector.select(q, avail, 50, False)
+    selector.select(q, avail, 50, True)
+    assert selector.epsilon == pytest.approx(0.525)
+
+
+def test_a_resumed_selector_goes_on_with_the_same_draws(tmp_path) -> None:
+    """The state survives torch's safe loader."""
+    q, avail = np.zeros((8, 3, 6)), np.ones((8, 3, 6), np.uint8)
+    selector, resumed = build(), build(seed=99)
+    selector.select(q, avail, 0, False)
+    torch.save(selector.resume_state(), tmp_path / "state.th")
+    resumed.load_resume_state(torch.load(tmp_path / "state.th", weights_only=True))
+    assert (selector.select(q, avail, 0, False) == resumed.select(q, avail, 0, False)).all()
