@@ -10,12 +10,13 @@ from plugins.vsp.environment import VSP
 
 HOST_OPTIONS = ("key", "seed", "vsp", "common_reward", "reward_scalarisation")  # of env_args, not of a family
 
-TEAM_REWARD = (
-    "{key}: common_reward=False is not supported, there is one reward for the whole team. Use common_reward=True."
-)
+NO_KEY = "env_args: no key was given, a task's name is expected. Add env_args.key=async:poac."
+TEAM_REWARD = "{key}: common_reward=False is not supported, the team has one reward. Use common_reward=True."
 BAD_SCALARISATION = "{key}: reward_scalarisation={given!r} is not accepted. Use 'sum' or 'mean'."
-BAD_REWARD = "{key}: episode with seed {seed}, step {step}: the reward is {reward}, not a finite number. {remedy}"
-BAD_REWARD_REMEDY = "Report this with the key and the seed; the run cannot go on."
+BAD_REWARD = (
+    "{key}: episode with seed {seed}, step {step}: the reward is {reward}, not a finite number. "
+    "Report this with the key and the seed; the run cannot go on."
+)
 NO_RENDER = "{key}: this family has no pictures of its own. Leave out render=True."
 NO_REPLAY = "{key}: this family saves no replays. Leave out save_replay=True."
 
@@ -35,7 +36,7 @@ def build_simulator(
     """
     key = env_args.get("key")
     if key is None:
-        raise ValueError("env_args: no key was given, a task's name is expected. Add env_args.key=async:poac.")
+        raise ValueError(NO_KEY)
     if env_args.get("common_reward", True) is not True:
         raise ValueError(TEAM_REWARD.format(key=key))
     if env_args.get("reward_scalarisation", "sum") not in ("sum", "mean"):
@@ -222,7 +223,6 @@ def check_rewards(simulator: Simulator, seeds: Any) -> None:
                 seed=int(seeds[episode]),
                 step=int(simulator.t[episode]),
                 reward=simulator.reward[episode],
-                remedy=BAD_REWARD_REMEDY,
             )
         )
 

@@ -1,8 +1,8 @@
 """The durable record of one run: append-only lines that survive a kill at any byte.
 
 `<run_dir>/records.jsonl` holds one JSON object a line; its last member is a checksum over what stands before it.
-A line that was being written when the process died is dropped by the next reader. Beside it lie
-`records.alive.json` (who runs, and when it was last seen) and `records.lock` (one process at a time).
+A line that was being written when the process died is dropped by the next reader. Beside it lie `heartbeat.json`
+(who runs, and when it was last seen) and `run.lock` (one process at a time).
 """
 
 import json
@@ -20,8 +20,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 RECORDS = "records.jsonl"
-HEARTBEAT = "records.alive.json"
-LOCK = "records.lock"
+HEARTBEAT = "heartbeat.json"
+LOCK = "run.lock"
 SCHEMA = 1
 BEAT_S = 10.0
 STALE_S = 60.0  # six beats missed

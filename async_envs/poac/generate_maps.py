@@ -23,7 +23,7 @@ from async_envs.poac.maps import (
 
 Cell = tuple[int, int]
 
-SEEDS = {"2": 2, "3": 3, "4": 4, "5": 5}
+SEEDS = {"2": 7, "3": 3, "4": 11, "5": 5}  # chosen so that the scenario can be won (README.md, sanity)
 CLUSTER_SIZES = (3, 7)
 SHARE = 0.10  # of the cells, reached by the last pair of clusters
 CLEAR_OF_STARTS = 2  # cells around a start, shifted ones included, that stay open

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from async_envs.core.compile import warm_up
 from async_envs.core.errors import unknown_name
 from async_envs.core.simulator import Simulator
 from async_envs.poac import kernels
@@ -17,6 +18,7 @@ from async_envs.poac.constants import (
     N_ENEMIES,
     N_UNITS,
     SCENARIOS,
+    STOP,
     UNIT_TYPES,
     Scenario,
 )
@@ -77,13 +79,13 @@ class PoacSimulator(Simulator):
             streams=np.zeros(batch_size, np.uint64),
             orders=np.zeros((batch_size, N_UNITS), np.int64),
         )
-        self._fields = flatten(self.world)
+        self.fields = flatten(self.world)
 
     def _reset(self, seeds: np.ndarray, where: np.ndarray) -> None:
-        kernels.begin_batch(seeds, where, *self._fields)
+        kernels.begin_batch(seeds, where, *self.fields)
 
     def _step(self, actions: np.ndarray) -> None:
-        kernels.step_batch(actions, *self._fields)
+        kernels.step_batch(actions, *self.fields)
 
     def _while_doing(self, episode: int, agent: int) -> str:
         left = int(self.world.units.busy[episode, agent])
@@ -121,7 +123,14 @@ def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> PoacSim
     chosen = {option.name: option.default for option in FAMILY.options} | FAMILY.check_options(key, options)
     scenario = SCENARIOS[variant]
     board = make_board(scenario, read_hidden(map_path(variant), scenario.rows, scenario.columns))
-    return PoacSimulator(key, batch_size, scenario, board, make_rules(scenario, chosen))
+    rules = make_rules(scenario, chosen)
+    warm_up("poac", lambda: _play_one_step(PoacSimulator(key, 1, scenario, board, rules)))
+    return PoacSimulator(key, batch_size, scenario, board, rules)
+
+
+def _play_one_step(simulator: PoacSimulator) -> None:
+    simulator.reset([0])
+    simulator.step(np.full((1, N_AGENTS), STOP))
 
 
 def make_rules(scenario: Scenario, options: dict[str, Any]) -> Rules:

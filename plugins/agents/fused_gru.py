@@ -13,7 +13,7 @@ that does not depend on h_{t-1} is computed for a chunk of steps at once, and th
 needs one product with factors k_t that the forward pass leaves behind while its gates are still in the cache.
 Weight gradients are sums over chunks. The four gate columns stand in the order n, r, z, hn: the first three
 belong to the input weights, the last three to the recurrent ones. The weights of n and hn are doubled inside,
-since tanh(a) = 2 sigmoid(2a) - 1 and torch's sigmoid is several times as fast as its tanh on a CPU (measured).
+since tanh(a) = 2 sigmoid(2a) - 1 and torch's sigmoid is several times as fast as its tanh (measured, CPU).
 
 Letters: P packed rows and C cells (see packing.py), N agents, H hidden size, O obs features, E one-hot
 features, A actions.
@@ -26,7 +26,12 @@ import torch
 from plugins.agents.inputs import AgentInputs
 from plugins.agents.packing import Chunk, Packing
 
-USED_TWICE = "fused unroll: backward ran twice through one unroll. Call unroll again before the second backward."
+PARAMETERS = (
+    "fc1.weight", "fc1.bias",
+    "rnn.weight_ih", "rnn.weight_hh", "rnn.bias_ih", "rnn.bias_hh",
+    "fc2.weight", "fc2.bias",
+)  # of the agent, in the order of `unroll`
+USED_TWICE = "fused unroll: backward ran twice through one unroll. Call unroll again before the second one."
 
 
 class _Weights:
@@ -190,7 +195,8 @@ def unroll(
         packing: which cells are computed.
         inputs: what the agents see there.
         with_hidden: whether the hidden states are wanted, too.
-        parameters: w1 [H, O+E], b1 [H], w_ih [3H, H], w_hh [3H, H], b_ih [3H], b_hh [3H], w2 [A, H], b2 [A]
+        parameters: w1 [H, O+E], b1 [H], w_ih [3H, H], w_hh [3H, H], b_ih [3H], b_hh [3H], w2 [A, H], b2 [A];
+            the agent's PARAMETERS.
 
     Returns:
         q [B * T1, N * A] and hidden [B * T1, N * H] or None; 0 in cells that are not packed.
@@ -239,7 +245,7 @@ def _write(cells_out: torch.Tensor, cells: torch.Tensor, rows: torch.Tensor) -> 
 def _input_gates(
     weights: _Weights, obs: torch.Tensor, one_hots: torch.Tensor, x: torch.Tensor, gates: torch.Tensor
 ) -> None:
-    """Everything of a chunk that does not depend on the hidden state. Writes: x [rows, H], gates [rows, 4H]."""
+    """All of a chunk that does not depend on the hidden state. Writes: x [rows, H], gates [rows, 4H]."""
     size = weights.hidden_dim
     torch.addmm(weights.b1, one_hots, weights.w_one_hot.t(), out=x)
     x.addmm_(obs, weights.w_obs.t()).relu_()
@@ -274,14 +280,14 @@ def _recurrence(
 
 
 def _gates_to_factors(gates: torch.Tensor, h_before: torch.Tensor, z: torch.Tensor) -> None:
-    """Turn a chunk's gates into the factors k of the module's docstring. Writes: gates [rows, 4H], z [rows, H]."""
+    """Turn gates into the factors k of the module's docstring. Writes: gates [rows, 4H], z [rows, H]."""
     size = z.shape[1]
     n, r, z_gate, hn = gates.split(size, 1)
     z.copy_(z_gate)
     slope = torch.addcmul(z, z, z, value=-1)
     torch.mul(torch.sub(h_before, n), slope, out=z_gate)  # dh / dz
     half = torch.sub(0.5, z, alpha=0.5)
-    torch.addcmul(half, half * n, n, value=-1, out=n)  # dh / dn; (1 - z) (1 - n^2) / 2, as n's weights are doubled
+    torch.addcmul(half, half * n, n, value=-1, out=n)  # dh / dn, (1 - z) (1 - n^2) / 2 as weights are doubled
     torch.addcmul(r, r, r, value=-1, out=slope)
     slope.mul_(hn)
     torch.mul(n, r, out=hn)

@@ -68,17 +68,8 @@ class RnnAgent(nn.Module):
         return self._unroll_without_memory(inputs, packing, with_hidden)
 
     def _ordered_parameters(self) -> tuple[torch.Tensor, ...]:
-        cell = self.rnn
-        return (
-            self.fc1.weight,
-            self.fc1.bias,
-            cell.weight_ih,
-            cell.weight_hh,
-            cell.bias_ih,
-            cell.bias_hh,
-            self.fc2.weight,
-            self.fc2.bias,
-        )
+        named = dict(self.named_parameters())
+        return tuple(named[name] for name in fused_gru.PARAMETERS)
 
     def _unroll_without_memory(
         self, inputs: AgentInputs, packing: Packing, with_hidden: bool

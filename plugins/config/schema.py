@@ -59,19 +59,22 @@ def _check_ours(config: Mapping[str, Any], where: str) -> None:
     read_keys(spec.keys, config, where)
     if not config["common_reward"]:
         raise ValueError(
-            f"{where}: common_reward=False does not fit mixer={config['mixer']!r}, which learns one value for the team, "
+            f"{where}: common_reward=False does not fit mixer={config['mixer']!r}, which learns one "
+            "value for the team, "
             "expected True. Set common_reward=True."
         )
     environment = config.get("env_args") or {}
     if spec.vsp and environment.get("vsp"):
         raise ValueError(
-            f"{where}: env_args.vsp=True and mixer={config['mixer']!r} both add proxies, expected one of the two. "
+            f"{where}: env_args.vsp=True and mixer={config['mixer']!r} both add proxies, expected one "
+            "of the two. "
             "Set env_args.vsp=False, or take a mixer without proxies."
         )
     name = str(config.get("name", ""))
     if config["mixer"] == "boltzmann_heads" and "mvd" in name:
         raise ValueError(
-            f"{where}: mixer='boltzmann_heads' is not monotone and so is not MVD, expected another name than {name!r}. "
+            f"{where}: mixer='boltzmann_heads' is not monotone and so is not MVD, expected another "
+            f"name than {name!r}. "
             "Set name=boltzmann_heads."
         )
 

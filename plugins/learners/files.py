@@ -49,7 +49,8 @@ def check_parameters(path: str, state: Mapping[str, Any], module: nn.Module) -> 
         else:
             continue
         raise ValueError(
-            f"{path}: {problem}. The checkpoint is of another algorithm, task or size; use the configuration it was saved with."
+            f"{path}: {problem}. The checkpoint is of another algorithm, task or size; use the "
+            "configuration it was saved with."
         )
 
 
@@ -71,7 +72,8 @@ def check_optimiser(path: str, state: Mapping[str, Any], optimiser: Optimizer) -
         )
     if not fits:
         raise ValueError(
-            f"{path}: not the state of an optimiser over these {len(params)} parameters, expected agent and mixer "
+            f"{path}: not the state of an optimiser over these {len(params)} parameters, expected "
+            "agent and mixer "
             "as this run has them. Use the configuration it was saved with."
         )
 

@@ -12,7 +12,11 @@ __all__ = ["greedy_actions", "one_step_targets", "squared_error", "step_mask", "
 
 
 def step_mask(filled: Tensor, terminated: Tensor) -> Tensor:
-    """Steps that were played and do not follow an end.
+    """Transitions: steps that were played, whose next observation was stored, and that do not follow an end.
+
+    The last observation is stored as a filled step without an outcome. EPyMARL leaves it out only where the
+    episode terminated or is the longest; ours leaves it out always, so padding a truncated episode changes
+    nothing.
 
     Args:
         filled: [B, T+1, 1] any number type.
@@ -21,7 +25,7 @@ def step_mask(filled: Tensor, terminated: Tensor) -> Tensor:
     Returns:
         [B, T, 1] bool.
     """
-    mask = filled[:, :-1] != 0
+    mask = (filled[:, :-1] != 0) & (filled[:, 1:] != 0)
     after_end = (terminated[:, :-1] != 0).any(dim=2, keepdim=True)
     return torch.cat([mask[:, :1], mask[:, 1:] & ~after_end], dim=1)
 

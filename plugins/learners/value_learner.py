@@ -81,7 +81,8 @@ class ValueLearner:
         self.where = str(config["learner"])
         if not hasattr(mac, "unroll"):
             raise ValueError(
-                f"{self.where}: mac={config['mac']!r} cannot unroll whole episodes, expected 'async_mac'. Set mac=async_mac."
+                f"{self.where}: mac={config['mac']!r} cannot unroll whole episodes, expected "
+                "'async_mac'. Set mac=async_mac."
             )
         self.keys = read_keys(ValueLearnerKeys, config, self.where)
         sizes = Sizes(args.n_agents, _size(scheme["state"]["vshape"]), _size(scheme["obs"]["vshape"]))

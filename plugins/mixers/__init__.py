@@ -77,8 +77,9 @@ def build_mixer(name: object, sizes: Sizes, config: Mapping[str, Any]) -> "Mixer
     """
     spec = mixer_spec(name)
     module, _, attribute = spec.entry.partition(":")
-    keys = read_keys(spec.keys, config, where=str(name))
-    arguments = {field.name.removeprefix(spec.prefix): getattr(keys, field.name) for field in fields(spec.keys)}
+    keys: Any = read_keys(spec.keys, config, where=str(name))
+    names = [field.name for field in fields(spec.keys)]
+    arguments = {each.removeprefix(spec.prefix): getattr(keys, each) for each in names}
     arguments |= {size: getattr(sizes, size) for size in spec.sizes} | dict(spec.fixed)
     mixer: "Mixer" = getattr(import_module(module), attribute)(**arguments)
     return mixer

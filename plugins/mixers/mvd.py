@@ -67,7 +67,8 @@ class MVDMixer(Mixer):
         super().__init__("mvd" if monotone else "boltzmann_heads", n_agents, state_dim)
         if not 1 <= order <= n_agents:
             raise ValueError(
-                f"{self.name}: mvd_order={order} is not accepted with {n_agents} agents, expected 1 to {n_agents}. "
+                f"{self.name}: mvd_order={order} is not accepted with {n_agents} agents, expected 1 "
+                f"to {n_agents}. "
                 "Lower mvd_order: it counts one deciding agent and up to mvd_order - 1 proxies."
             )
         self.n_heads = 1 if form == "d" and monotone else heads

@@ -126,7 +126,8 @@ def build_heads(
     """
     if form == "boltzmann":
         raise ValueError(
-            "mvd: mvd_form='boltzmann' is not monotone in the deciding agents' utilities and so is not MVD, expected "
+            "mvd: mvd_form='boltzmann' is not monotone in the deciding agents' utilities and so is "
+            "not MVD, expected "
             f"one of {', '.join(FORMS)}. Use mvd_form=s, or mixer=boltzmann_heads with a name of your own."
         )
     if form == "d":

@@ -71,8 +71,8 @@ class QattenMixer(Mixer):
         own = self._own_features(state, extras)
         queries = torch.stack([layer(state) for layer in self.query_embedding_layers], dim=1)
         # the keys of all heads in one product
-        weight = torch.cat([layer.weight for layer in self.key_embedding_layers])
-        bias = torch.cat([layer.bias for layer in self.key_embedding_layers])
+        weight = torch.cat([layer.get_parameter("weight") for layer in self.key_embedding_layers])
+        bias = torch.cat([layer.get_parameter("bias") for layer in self.key_embedding_layers])
         keys = F.linear(own, weight, bias).unflatten(2, (-1, self.key_embed))
         logits = (queries.unsqueeze(1) * keys).sum(dim=3).transpose(1, 2) / math.sqrt(self.key_embed)
         if self.proxies:
@@ -105,7 +105,8 @@ class QattenMixer(Mixer):
             return None
         if self.proxies:
             raise ValueError(
-                f"{self.name}: qatten_key_source='state_slice' has no slice of the decision step for a proxy, "
+                f"{self.name}: qatten_key_source='state_slice' has no slice of the decision step for "
+                "a proxy, "
                 "expected 'obs'. Set qatten_key_source=obs."
             )
         most = self.state_dim // self.n_agents

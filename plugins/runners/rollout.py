@@ -7,8 +7,10 @@ import torch
 
 from async_envs.core.simulator import Simulator
 
-BAD_VALUE = "{key}: episode with seed {seed}, step {step}: {name} holds a number that is not finite. {remedy}"
-BAD_VALUE_REMEDY = "Report this with the key and the seed; the run cannot go on."
+BAD_VALUE = (
+    "{key}: episode with seed {seed}, step {step}: {name} holds a number that is not finite. "
+    "Report this with the key and the seed; the run cannot go on."
+)
 
 
 class Rollout:
@@ -23,7 +25,7 @@ class Rollout:
     def __init__(self, simulator: Simulator):
         shape = (simulator.batch_size, simulator.episode_limit + 1)
         n_agents = simulator.n_agents
-        self._arrays = {
+        self._arrays: dict[str, np.ndarray] = {
             "state": np.zeros((*shape, simulator.state_dim), np.float32),
             "obs": np.zeros((*shape, n_agents, simulator.obs_dim), np.float32),
             "avail_actions": np.zeros((*shape, n_agents, simulator.n_actions), np.uint8),
@@ -43,6 +45,8 @@ class Rollout:
         arrays["avail_actions"][where, t] = simulator.avail_actions[where]
         arrays["actions"][where, t, :, 0] = actions[where]
         arrays["filled"][where, t] = 1
+        arrays["reward"][where, t] = 0.0  # `reward` follows, except at the last observation
+        arrays["terminated"][where, t] = 0
 
     def reward(self, t: int, simulator: Simulator, rows: np.ndarray) -> None:
         """Store what step `t` brought to the episodes `rows`; a truncated one did not terminate."""
@@ -53,7 +57,7 @@ class Rollout:
         """The rollout as the host's EpisodeBatch, written by one update.
 
         Args:
-            new_batch: called as `new_batch(batch_size, max_seq_length)`... see `VectorRunner.setup`.
+            new_batch: the host's EpisodeBatch, all but `batch_size` and `max_seq_length` given.
             simulator: after its last step; `t` gives the lengths.
             seeds: B episode seeds, named in errors.
 
@@ -82,7 +86,5 @@ class Rollout:
                 finite = np.isfinite(values).reshape(*values.shape[:2], -1).all(-1)
                 b, t = np.argwhere(~finite)[0]
                 raise FloatingPointError(
-                    BAD_VALUE.format(
-                        key=simulator.key, seed=seeds[b], step=t, name=name, remedy=BAD_VALUE_REMEDY
-                    )
+                    BAD_VALUE.format(key=simulator.key, seed=seeds[b], step=t, name=name)
                 )

@@ -7,12 +7,19 @@ from functools import partial
 from typing import Any, Callable
 
 import numpy as np
-import torch
 
 from async_envs.core.seeding import TEST, TRAIN, episode_seed
 from async_envs.core.simulator import Simulator
 from plugins.controllers.async_mac import NO_ACTION
-from plugins.envs import NO_RENDER, NO_REPLAY, build_simulator, call_family, check_rewards, close_simulator, env_info
+from plugins.envs import (
+    NO_RENDER,
+    NO_REPLAY,
+    build_simulator,
+    call_family,
+    check_rewards,
+    close_simulator,
+    env_info,
+)
 from plugins.runners.rollout import Rollout
 
 TEST_BATCH = 32  # episodes at once in `evaluate`; the results do not depend on it
@@ -139,7 +146,7 @@ class VectorRunner:
             self._recorder.test(self.t_env, episodes)
 
     def _play(self, n_episodes: int, stream: str, store: bool) -> tuple[Any, list[dict[str, Any]]]:
-        """Play the stream's next `n_episodes`; returns the batch (None unless stored) and their results."""
+        """Play the stream's next `n_episodes`; gives the batch (None unless stored) and their results."""
         simulator = self._simulator(n_episodes)
         first = self._n_played[stream]
         seeds = [episode_seed(self.args.seed, stream, first + k) for k in range(n_episodes)]
@@ -150,7 +157,7 @@ class VectorRunner:
         self.mac.init_hidden(batch_size=n_episodes)
         returns = np.zeros(n_episodes, np.float64)
         actions = np.full((n_episodes, simulator.n_agents), NO_ACTION, np.int64)
-        rows = np.arange(n_episodes)  # episodes that get an action now; the last one is stored, never executed
+        rows = np.arange(n_episodes)  # episodes that get an action now; the last one is never executed
         t = 0
         while True:
             running = ~(simulator.terminated | simulator.truncated)
@@ -178,7 +185,9 @@ class VectorRunner:
             batch = rollout.write(self._new_batch, simulator, seeds)
         return batch, _results(simulator, seeds, returns)
 
-    def _act(self, simulator: Simulator, last_actions: np.ndarray, rows: np.ndarray, test_mode: bool) -> np.ndarray:
+    def _act(
+        self, simulator: Simulator, last_actions: np.ndarray, rows: np.ndarray, test_mode: bool
+    ) -> np.ndarray:
         obs, avail = simulator.obs, simulator.avail_actions
         if len(rows) < len(obs):
             obs, avail, last_actions = obs[rows], avail[rows], last_actions[rows]

@@ -46,7 +46,7 @@ class Host(ABC):
     name: str
     config_dir: Path  # holds default.yaml, algs/ and envs/
     extra_config: Mapping[str, Any] = {}  # keys that our parts read and this host's default.yaml lacks
-    is_ours = False  # whether it does updates_per_episode, checkpoints, the live line, and records tests itself
+    is_ours = False  # whether it does updates_per_episode, checkpoints and the live line
 
     def __init__(self) -> None:
         self._parts: Parts | None = None
@@ -112,7 +112,7 @@ def runners(host: Host, shape: Callable[[type], type] | None = None) -> dict[str
             handed = {
                 "episode_batch": host.parts().episode_batch,
                 "make_simulator": make,
-                "recorder": None if host.is_ours else host.recorder,
+                "recorder": host.recorder,
             }
             return build(args, logger, **{**handed, **given})
 

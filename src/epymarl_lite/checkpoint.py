@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import pickle
 import shutil
 import time
 from pathlib import Path
@@ -208,7 +209,12 @@ def read_checkpoint(path: Path) -> Loaded:
             raise CheckpointError(f"{file}: cannot be read ({error.strerror}).") from error
         if digest != segment["sha256"]:
             raise CheckpointError(f"{file}: damaged (its SHA-256 differs from the manifest's).")
-    state = th.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        state = th.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path / STATE_FILE}: cannot be read, it holds more than tensors, numbers and texts."
+        ) from error
     return Loaded(path, state, manifest["segments"])
 
 

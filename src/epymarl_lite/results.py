@@ -32,6 +32,7 @@ def sentence(numbers: dict[str, float]) -> str:
     if "win_rate" in numbers:
         won = f"win rate {numbers['win_rate']:.3f} ± {numbers['win_rate_error']:.3f}, "
     return (
-        f"test at step {numbers['t_env']:,}: {won}return {numbers['return']:.3f} ± {numbers['return_error']:.3f} "
-        f"(standard error, {numbers['n_episodes']} episodes)"
+        f"test at step {numbers['t_env']:,}: {won}"
+        f"return {numbers['return']:.3f} ± {numbers['return_error']:.3f} ("
+        f"standard error, {numbers['n_episodes']} episodes)"
     )

@@ -127,7 +127,8 @@ def arguments(config: Mapping[str, Any], log: logging.Logger) -> SimpleNamespace
     args.env_args = {"seed": args.seed, **args.env_args}
     if args.batch_size > args.buffer_size:
         raise ValueError(
-            f"buffer_size={args.buffer_size} holds fewer episodes than one update takes (batch_size={args.batch_size}). "
+            f"buffer_size={args.buffer_size} holds fewer episodes than one update takes "
+            f"(batch_size={args.batch_size}). "
             f"Set buffer_size={args.batch_size} or more."
         )
     if (args.evaluate or args.save_replay) and not args.checkpoint_path:
@@ -181,7 +182,7 @@ def make_buffer(args: Any, scheme: Any, groups: Any, preprocess: Any, max_seq_le
 
 
 def run_directory(args: Any, _run: Any, recorder: Any) -> Path:
-    """The recorder's folder, else that of sacred's file observer, else one of our own in local_results_path."""
+    """The recorder's folder, else sacred's file observer's, else one of our own in local_results_path."""
     if recorder is not None:
         return Path(recorder.run_dir)
     for observer in getattr(_run, "observers", []):

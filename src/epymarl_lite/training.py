@@ -86,7 +86,7 @@ class Training:
         self._saver.resume(self, path)
 
     def test(self) -> None:
-        """Play test_nepisode test episodes; whatever they draw at random, training goes on as without them."""
+        """Play test_nepisode test episodes; training goes on as if they had drawn nothing."""
         states = random_states()
         t_env = self.runner.t_env
         episodes = self.runner.evaluate(self.args.test_nepisode)
@@ -156,7 +156,7 @@ class Training:
             self._saver.save(self)
 
     def _finish(self) -> None:
-        """One test cycle at the end (never a second one at the same step), and what the intervals left out."""
+        """One test cycle at the end (never two at the same step), and what the intervals left out."""
         if self.last_test_t != self.runner.t_env:
             self.test()
         if self.args.save_model and self.model_saved_t != self.runner.t_env:
@@ -178,6 +178,6 @@ def check_finite(batch: Any, t_env: int) -> None:
             continue
         b, t = (int(i) for i in (~th.isfinite(values)).nonzero()[0][:2])
         raise ValueError(
-            f"rollout that ended at step {t_env}: {name} of episode {b}, its step {t}, holds NaN or infinity. "
+            f"rollout up to step {t_env}: {name} of episode {b}, its step {t}, holds NaN or infinity. "
             "Mend the environment; nothing was learned from this rollout."
         )

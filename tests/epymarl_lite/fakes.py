@@ -31,7 +31,9 @@ N_AGENTS, N_ACTIONS = 2, 3
 class Line:
     """EPyMARL's environment interface; everything follows from the seed given to `reset`."""
 
-    def __init__(self, seed: int, common_reward: bool, reward_scalarisation: str, fault: str | None = None, at: int = 5):
+    def __init__(
+        self, seed: int, common_reward: bool, reward_scalarisation: str, fault: str | None = None, at: int = 5
+    ):
         self.stream = "train"
         self.episode_limit = LIMIT
         self._common, self._fault, self._at = common_reward, fault, at
@@ -66,7 +68,9 @@ class Line:
     def get_obs(self) -> list[np.ndarray]:
         own = np.eye(N_CELLS, dtype=np.float32)[self.cells]
         there = np.float32(self._random.normal())  # a feature with many values
-        return [np.concatenate([row, [there, np.float32(self.goal / N_CELLS)]]).astype(np.float32) for row in own]
+        return [
+            np.concatenate([row, [there, np.float32(self.goal / N_CELLS)]]).astype(np.float32) for row in own
+        ]
 
     def get_state(self) -> np.ndarray:
         return np.array([*self.cells, self.goal, self.t], np.float32) / N_CELLS
@@ -76,7 +80,10 @@ class Line:
 
     def get_env_info(self) -> dict[str, int]:
         return {
-            "n_agents": N_AGENTS, "n_actions": N_ACTIONS, "obs_shape": N_CELLS + 2, "state_shape": N_AGENTS + 2,
+            "n_agents": N_AGENTS,
+            "n_actions": N_ACTIONS,
+            "obs_shape": N_CELLS + 2,
+            "state_shape": N_AGENTS + 2,
             "episode_limit": LIMIT,
         }
 
@@ -116,7 +123,9 @@ class Controller:
     def init_hidden(self, batch_size: int) -> None:
         return None
 
-    def select_actions(self, ep_batch: Any, t_ep: int, t_env: int, bs: Any = slice(None), test_mode: bool = False) -> Any:
+    def select_actions(
+        self, ep_batch: Any, t_ep: int, t_env: int, bs: Any = slice(None), test_mode: bool = False
+    ) -> Any:
         avail = ep_batch["avail_actions"][:, t_ep][bs]
         with th.no_grad():
             q = self.agent(ep_batch["obs"][:, t_ep][bs]).masked_fill(avail == 0, -th.inf)
@@ -166,7 +175,8 @@ class Learner:
 
     def resume_state(self) -> dict[str, Any]:
         return {
-            "agent": self.mac.agent.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "agent": self.mac.agent.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
             "training_steps": self.training_steps,
         }
 
@@ -197,7 +207,9 @@ class Recorder:
         os.truncate(self._path, position)
 
     def lines(self) -> list[Any]:
-        return [json.loads(line) for line in self._path.read_text().splitlines()] if self._path.exists() else []
+        return (
+            [json.loads(line) for line in self._path.read_text().splitlines()] if self._path.exists() else []
+        )
 
     def _write(self, line: Any) -> None:
         with self._path.open("a") as file:
@@ -219,10 +231,25 @@ def config(**changes: Any) -> dict[str, Any]:
 
     text = (Path(epymarl_lite.__file__).parent / "config" / "default.yaml").read_text()
     ours = {
-        "name": "fake", "seed": 1, "env": "line", "mac": "fake_mac", "learner": "fake_learner", "use_cuda": False,
-        "t_max": 600, "test_interval": 150, "test_nepisode": 3, "log_interval": 100, "runner_log_interval": 50,
-        "batch_size": 4, "buffer_size": 16, "updates_per_episode": 1, "checkpoint_interval": 100,
-        "checkpoint_buffer": True, "progress": False, "threads": 1, "compact_buffer": True,
+        "name": "fake",
+        "seed": 1,
+        "env": "line",
+        "mac": "fake_mac",
+        "learner": "fake_learner",
+        "use_cuda": False,
+        "t_max": 600,
+        "test_interval": 150,
+        "test_nepisode": 3,
+        "log_interval": 100,
+        "runner_log_interval": 50,
+        "batch_size": 4,
+        "buffer_size": 16,
+        "updates_per_episode": 1,
+        "checkpoint_interval": 100,
+        "checkpoint_buffer": True,
+        "progress": False,
+        "threads": 1,
+        "compact_buffer": True,
     }
     return {**yaml.safe_load(text), **ours, **changes}
 
@@ -250,8 +277,13 @@ def main() -> int:
     if given.kill_after:
         _kill_when(recorder, given.kill_after)
     try:
-        run(None, config(**json.loads(given.set)), logging.getLogger(), recorder,
-            resume=given.run_dir if given.resume else None)
+        run(
+            None,
+            config(**json.loads(given.set)),
+            logging.getLogger(),
+            recorder,
+            resume=given.run_dir if given.resume else None,
+        )
     except Interrupted as stop:
         return 128 + stop.signum
     except (ValueError, RuntimeError, OSError) as error:

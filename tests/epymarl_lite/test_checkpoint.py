@@ -9,7 +9,13 @@ import pytest
 import torch as th
 
 from epymarl_lite import checkpoint
-from epymarl_lite.checkpoint import CheckpointError, CheckpointStore, read_checkpoint, saved_steps, stored_episodes
+from epymarl_lite.checkpoint import (
+    CheckpointError,
+    CheckpointStore,
+    read_checkpoint,
+    saved_steps,
+    stored_episodes,
+)
 from epymarl_lite.utils import files
 from epymarl_lite.utils.files import WriteError, write_file, write_folder
 from epymarl_lite.utils.random_state import random_states, seed_all, set_random_states
@@ -82,7 +88,7 @@ def test_every_single_bit_of_a_manifest_counts(store):
     whole = path.read_bytes()
     unnoticed = []
     for position in range(0, len(whole)):
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1:])
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
         try:
             if read_checkpoint(store.folder / "10").segments != json.loads(whole)["manifest"]["segments"]:
                 unnoticed.append(position)
@@ -97,8 +103,7 @@ def test_training_goes_on_from_an_earlier_checkpoint_without_mixing_in_the_later
     second.go_on_from(second.load(20))
     assert saved_steps(store.folder) == [20]
     fill(second, [(31, 6)])
-    assert episodes_of(second.load()) == [(n, [n] * (n + 1)) for n in range(1, 6)] or (
-        [number for number, _ in episodes_of(second.load())] == list(range(6)))
+    assert episodes_of(second.load()) == [(n, [n] * (n + 1)) for n in range(6)]
     assert not list(store.folder.glob("*.setaside"))
 
 
@@ -170,7 +175,9 @@ def test_a_full_disk_leaves_the_checkpoint_before_untouched(store):
 def test_a_folder_replaces_the_one_before_as_a_whole(tmp_path):
     write_folder(tmp_path / "a", lambda folder: (folder / "one").write_text("1"))
     write_folder(tmp_path / "a", lambda folder: (folder / "two").write_text("2"))
-    assert [f.name for f in tmp_path.iterdir()] == ["a"] and [f.name for f in (tmp_path / "a").iterdir()] == ["two"]
+    assert [f.name for f in tmp_path.iterdir()] == ["a"] and [f.name for f in (tmp_path / "a").iterdir()] == [
+        "two"
+    ]
 
     def refuse(folder):
         (folder / "three").write_text("3")

@@ -32,8 +32,12 @@ def test_fields_get_the_shape_that_the_scheme_says():
     batch = a_batch()
     shapes = {name: tuple(batch[name].shape) for name in batch.scheme}
     assert shapes == {
-        "state": (3, 5, 2), "obs": (3, 5, 2, 3), "actions": (3, 5, 2, 1), "weight": (3, 1),
-        "actions_onehot": (3, 5, 2, 4), "filled": (3, 5, 1),
+        "state": (3, 5, 2),
+        "obs": (3, 5, 2, 3),
+        "actions": (3, 5, 2, 1),
+        "weight": (3, 1),
+        "actions_onehot": (3, 5, 2, 4),
+        "filled": (3, 5, 1),
     }
     assert batch["actions"].dtype == th.long and batch["state"].dtype == th.float32
     assert "filled" not in SCHEME and "actions_onehot" not in SCHEME
@@ -88,13 +92,21 @@ def test_moving_a_slice_leaves_the_whole_where_it_is():
     ("act", "error", "text"),
     [
         (lambda: a_batch().update({"sate": [[0, 0]]}, bs=0, ts=0), KeyError, "unknown field 'sate'.*state"),
-        (lambda: a_batch().update({"state": [[0, 0, 0]]}, bs=0, ts=0), ValueError, r"state has shape \(1, 3\), expected"),
+        (
+            lambda: a_batch().update({"state": [[0, 0, 0]]}, bs=0, ts=0),
+            ValueError,
+            r"state has shape \(1, 3\), expected",
+        ),
         (lambda: a_batch()["sate"], ValueError, "unknown field 'sate'"),
         (lambda: a_batch()[("obs", "sate")], KeyError, "unknown field 'sate'"),
         (lambda: a_batch()[0, [1, 2]], IndexError, "steps must be one index or a slice"),
         (lambda: EpisodeBatch({"filled": {"vshape": 1}}, {}, 1, 1), ValueError, "'filled' is reserved"),
         (lambda: EpisodeBatch({"obs": {}}, {}, 1, 1), ValueError, "no vshape for 'obs'"),
-        (lambda: EpisodeBatch({"obs": {"vshape": 1, "group": "agent"}}, GROUPS, 1, 1), ValueError, "Known: agents"),
+        (
+            lambda: EpisodeBatch({"obs": {"vshape": 1, "group": "agent"}}, GROUPS, 1, 1),
+            ValueError,
+            "Known: agents",
+        ),
         (lambda: EpisodeBatch({}, {}, 1, 1, preprocess=PREPROCESS), ValueError, "'actions', which is not in"),
     ],
 )
@@ -113,8 +125,11 @@ def test_the_original_holds_the_same_after_the_same_random_updates():
     ours, theirs = a_batch(), a_batch(cls=original.EpisodeBatch, one_hot=transforms.OneHot)
     for _ in range(60):
         bs = [slice(0, 2), [0, 2], 1, slice(None)][random.integers(4)]
-        n = {0: 2, 1: 1, 2: 3}[{slice: 2, list: 0, int: 1}[type(bs)]] if not isinstance(bs, slice) else (
-            len(range(*bs.indices(3))))
+        n = (
+            {0: 2, 1: 1, 2: 3}[{slice: 2, list: 0, int: 1}[type(bs)]]
+            if not isinstance(bs, slice)
+            else (len(range(*bs.indices(3))))
+        )
         t = int(random.integers(5))
         values = {
             "actions": random.integers(0, 4, (n, 1, 2, 1)).tolist(),

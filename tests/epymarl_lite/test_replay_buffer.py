@@ -49,7 +49,8 @@ def a_batch(random, n_episodes=1, lengths=None, values=ODD_FLOATS, n_steps=T):
                 "half": random.integers(-3, 3, (1, length, 1)).astype(np.float16),
                 "weight": random.choice(values, (1, 2)),
             },
-            bs=b, ts=slice(0, length),
+            bs=b,
+            ts=slice(0, length),
         )
     return batch
 
@@ -111,7 +112,11 @@ def test_the_ring_replaces_the_oldest_as_the_plain_buffer_does():
         batch = a_batch(random, n_episodes, random.integers(1, T + 1, n_episodes))
         for buffer in (compact, plain):
             buffer.insert_episode_batch(batch)
-    assert (compact.buffer_index, compact.episodes_in_buffer) == (0, 5) == (plain.buffer_index, plain.episodes_in_buffer)
+    assert (
+        (compact.buffer_index, compact.episodes_in_buffer)
+        == (0, 5)
+        == (plain.buffer_index, plain.episodes_in_buffer)
+    )
     for _ in range(5):
         left, right = compact.sample(3), plain.sample(3)
         assert_same_bits(right[:, : right.max_t_filled()], left)
@@ -183,7 +188,8 @@ def test_asking_for_too_many_or_giving_too_long_episodes_is_refused():
 def test_the_plain_size_is_predicted_to_the_byte():
     plain = a_buffer(6, PlainReplayBuffer)
     fields = {name: plain.batch[name] for name in SCHEME if name != "weight"} | {
-        name: plain.batch[name] for name in ("actions_onehot", "filled")}
+        name: plain.batch[name] for name in ("actions_onehot", "filled")
+    }
     expected = sum(value.numel() * value.element_size() for value in fields.values())
     scheme = {name: info for name, info in SCHEME.items() if name != "weight"}
     assert expected == predicted_bytes(scheme, GROUPS, PREPROCESS, 6, T, 10**9, compact=False)
@@ -198,7 +204,9 @@ def test_a_short_run_is_not_refused_for_a_buffer_it_cannot_fill():
 
 def test_a_buffer_above_the_memory_is_refused_with_one_that_fits():
     with mock.patch.object(memory, "available_bytes", return_value=2**30):
-        with pytest.raises(ValueError, match=r"5000 episodes need about 4\.0 GiB .* 1\.0 GiB are free.*=1125 or less"):
+        with pytest.raises(
+            ValueError, match=r"5000 episodes need about 4\.0 GiB .* 1\.0 GiB are free.*=1125 or less"
+        ):
             memory.check_fits(4 * 2**30, 5000)
         memory.check_fits(2**29, 5000)
 

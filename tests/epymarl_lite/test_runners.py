@@ -162,7 +162,9 @@ def test_resumed_counters_give_the_episodes_that_would_have_come(running):
 def test_an_error_in_an_environment_is_told_with_seed_step_and_actions(running, kind):
     runner = running(kind, fault="raise", at=3)
     seed = episode_seed(1, "train", 0)
-    with pytest.raises(EnvError, match=rf"environment 0.*{seed}, step 2, actions \[.*RuntimeError: the mine has coll"):
+    with pytest.raises(
+        EnvError, match=rf"environment 0.*{seed}, step 2, actions \[.*RuntimeError: the mine has coll"
+    ):
         runner.run()
 
 
@@ -209,6 +211,8 @@ def test_what_cannot_be_run_is_refused_in_words(running):
 
 
 def test_an_episode_seed_can_be_handed_in(running):
-    runner = running(options={"episode_seed": lambda seed, stream, k: {"train": 100, "test": 500}[stream] + k})
+    runner = running(
+        options={"episode_seed": lambda seed, stream, k: {"train": 100, "test": 500}[stream] + k}
+    )
     assert [episode["seed"] for episode in runner.evaluate(2)] == [500, 501]
     assert SimpleNamespace(**runner.resume_state()).n_played == {"train": 0, "test": 2}

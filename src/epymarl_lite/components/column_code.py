@@ -19,10 +19,8 @@ _EMPTY = -1
 
 @njit(nogil=True)
 def bits_of(k: int) -> int:
-    """Bits of one code in a column of `k` distinct words; -1 where the column is stored as it is."""
-    if k == 0:
-        return -1
-    if k == 1:
+    """Bits of one code in a column of `k` distinct words; 0 where there are no codes."""
+    if k <= 1:
         return 0
     if k == 2:
         return 1
@@ -32,36 +30,33 @@ def bits_of(k: int) -> int:
 
 
 @njit(nogil=True)
-def layout(counts: Array, first: Array, byte: Array, shift: Array) -> tuple[int, int]:
+def layout(counts: Array, first: Array, byte: Array, shift: Array, mask: Array) -> tuple[int, int, int]:
     """Where each column's codes lie in a row: wide codes first, so that none crosses a byte.
 
-    Writes: first [C] (start of its words in the table), byte [C], shift [C]. Returns (W, table size).
+    Args:
+        counts: [C] uint8.
+        first: [C] int64; written: where the column's words begin in the table.
+        byte, shift, mask: [C] int64; written: code = (row[byte] >> shift) & mask.
+
+    Returns:
+        (W, words in the table, columns stored as they are).
     """
-    n_words = 0
+    n_words, n_raw = 0, 0
     for c in range(counts.shape[0]):
-        first[c] = n_words
+        first[c] = n_words if counts[c] > 0 else 0
+        byte[c], shift[c] = 0, 0
+        mask[c] = (1 << bits_of(counts[c])) - 1
         n_words += counts[c]
-    position = 0  # in bits
-    for bits in (8, 4, 2, 1):
-        for c in range(counts.shape[0]):
-            if bits_of(counts[c]) == bits:
-                byte[c] = position >> 3
-                shift[c] = position & 7
-                position += bits
-    return (position + 7) >> 3, n_words
-
-
-@njit(nogil=True)
-def sizes(counts: Array) -> tuple[int, int, int]:
-    """(Words in the table, columns stored as they are, bytes of codes in a row)."""
-    n_table, n_raw, n_bits = 0, 0, 0
-    for c in range(counts.shape[0]):
-        n_table += counts[c]
         if counts[c] == 0:
             n_raw += 1
-        else:
-            n_bits += bits_of(counts[c])
-    return n_table, n_raw, (n_bits + 7) >> 3
+    position = 0  # in bits
+    for halvings in range(4):
+        bits = 8 >> halvings
+        for c in range(counts.shape[0]):
+            if bits_of(counts[c]) == bits:
+                byte[c], shift[c] = position >> 3, position & 7
+                position += bits
+    return (position + 7) >> 3, n_words, n_raw
 
 
 @njit(nogil=True)
@@ -77,7 +72,8 @@ def look_up(words: Array, codes: Array, counts: Array, table: Array, slots: Arra
     """
     n_rows, n_columns = words.shape
     for c in range(n_columns):
-        slots[:] = _EMPTY
+        for i in range(N_SLOTS):
+            slots[i] = _EMPTY
         k = 0
         previous = words[0, c] + np.uint32(1)
         code = 0
@@ -99,8 +95,7 @@ def look_up(words: Array, codes: Array, counts: Array, table: Array, slots: Arra
                 previous = word
             codes[r, c] = code
         # a table that costs more than it saves is not kept
-        bits = bits_of(k)
-        counts[c] = 0 if 4 * k + (n_rows * bits) // 8 > 4 * n_rows else k
+        counts[c] = 0 if 4 * k + (n_rows * bits_of(k)) // 8 > 4 * n_rows else k
 
 
 @njit(nogil=True)
@@ -116,9 +111,8 @@ def pack(
     packed: Array,
     raw: Array,
 ) -> None:
-    """Write the parts of the code. Writes: table_out [K], packed [R, W], raw [R, columns with k = 0]."""
+    """Write the code. Writes: table_out [K], packed [R, W] (zeros before), raw [R, columns as they are]."""
     n_rows, n_columns = words.shape
-    packed[:] = 0
     r_raw = 0
     for c in range(n_columns):
         k = counts[c]
@@ -135,30 +129,34 @@ def pack(
 
 
 @njit(nogil=True)
-def unpack(counts: Array, table: Array, packed: Array, raw: Array, n_rows: int, out: Array) -> None:
-    """Decode the first `n_rows` rows. Writes: out[:n_rows] of [R, C] uint32."""
+def unpack(
+    counts: Array,
+    table: Array,
+    packed: Array,
+    raw: Array,
+    first: Array,
+    byte: Array,
+    shift: Array,
+    mask: Array,
+    n_rows: int,
+    out: Array,
+) -> None:
+    """Decode the first `n_rows` rows; the other arguments as `layout` and `pack` left them.
+
+    Writes: out[:n_rows] of [R, C] uint32.
+    """
     n_columns = counts.shape[0]
-    first = np.empty(n_columns, np.int64)
-    byte = np.zeros(n_columns, np.int64)
-    shift = np.zeros(n_columns, np.uint8)
-    layout(counts, first, byte, shift)
-    coded = np.empty(n_columns, np.int64)
-    mask = np.zeros(n_columns, np.uint8)
-    n_coded, r_raw = 0, 0
-    for c in range(n_columns):  # columns that never change, and those stored as they are
-        k = counts[c]
-        if k == 0:
+    if packed.shape[1] > 0:
+        for r in range(n_rows):
+            for c in range(n_columns):
+                out[r, c] = table[first[c] + ((packed[r, byte[c]] >> shift[c]) & mask[c])]
+    elif table.shape[0] > 0:
+        for r in range(n_rows):
+            for c in range(n_columns):
+                out[r, c] = table[first[c]]
+    r_raw = 0
+    for c in range(n_columns):
+        if counts[c] == 0:
             for r in range(n_rows):
                 out[r, c] = raw[r, r_raw]
             r_raw += 1
-        elif k == 1:
-            for r in range(n_rows):
-                out[r, c] = table[first[c]]
-        else:
-            coded[n_coded] = c
-            mask[n_coded] = (1 << bits_of(k)) - 1
-            n_coded += 1
-    for r in range(n_rows):
-        for j in range(n_coded):
-            c = coded[j]
-            out[r, c] = table[first[c] + ((packed[r, byte[c]] >> shift[c]) & mask[j])]

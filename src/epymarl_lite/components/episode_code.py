@@ -72,12 +72,11 @@ class EpisodeCode:
         codes = self._codes[: n_rows * n_words].reshape(n_rows, n_words)
         counts = np.empty(n_words, np.uint8)
         column_code.look_up(words, codes, counts, self._table, self._slots)
-        first, byte = np.empty(n_words, np.int64), np.empty(n_words, np.int64)
-        shift = np.empty(n_words, np.uint8)
-        width, n_table = column_code.layout(counts, first, byte, shift)
+        first, byte, shift, mask = _layout_arrays(n_words)
+        width, n_table, n_raw = column_code.layout(counts, first, byte, shift, mask)
         table = np.empty(n_table, np.uint32)
-        packed = np.empty((n_rows, width), np.uint8)
-        raw = np.empty((n_rows, np.count_nonzero(counts == 0)), np.uint32)
+        packed = np.zeros((n_rows, width), np.uint8)
+        raw = np.empty((n_rows, n_raw), np.uint32)
         column_code.pack(words, codes, counts, self._table, first, byte, shift, table, packed, raw)
         return [
             _padded(counts),
@@ -114,12 +113,12 @@ class _Field:
 
     def write(self, parts: tuple[np.ndarray, ...], view: np.ndarray, n_rows: int) -> None:
         """Decode into the first `n_rows` rows of `view` [R, words]."""
-        if self.n_bytes >= _WORD:
-            column_code.unpack(*parts, n_rows, view)
-            return
-        words = np.empty((n_rows, self.n_words), np.uint32)
-        column_code.unpack(*parts, n_rows, words)
-        view[:n_rows] = words
+        is_direct = self.n_bytes >= _WORD
+        words = view if is_direct else np.empty((n_rows, self.n_words), np.uint32)
+        counts, table, packed, raw, first, byte, shift, mask = parts
+        column_code.unpack(counts, table, packed, raw, first, byte, shift, mask, n_rows, words)
+        if not is_direct:
+            view[:n_rows] = words
 
 
 def played_steps(code: np.ndarray) -> int:
@@ -128,16 +127,22 @@ def played_steps(code: np.ndarray) -> int:
 
 
 def _parts(code: np.ndarray, position: int, n_rows: int, n_words: int) -> tuple[int, tuple[np.ndarray, ...]]:
-    """(Where the next field begins, (counts, table, packed, raw))."""
+    """(Where the next field begins, the arguments of `column_code.unpack`)."""
     counts = code[position : position + n_words]
     position += _round_up(n_words)
-    n_table, n_raw, width = column_code.sizes(counts)
+    where = _layout_arrays(n_words)
+    width, n_table, n_raw = column_code.layout(counts, where[0], where[1], where[2], where[3])
     table = code[position : position + n_table * _WORD].view(np.uint32)
     position += n_table * _WORD
     raw = code[position : position + n_rows * n_raw * _WORD].view(np.uint32).reshape(n_rows, n_raw)
     position += n_rows * n_raw * _WORD
     packed = code[position : position + n_rows * width].reshape(n_rows, width)
-    return position + _round_up(n_rows * width), (counts, table, packed, raw)
+    return position + _round_up(n_rows * width), (counts, table, packed, raw, *where)
+
+
+def _layout_arrays(n_words: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    first, byte, shift, mask = np.empty((4, n_words), np.int64)
+    return first, byte, shift, mask
 
 
 def _padded(values: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def plain_bytes_per_step(scheme: Mapping[str, Mapping[str, Any]], groups: Mappin
 
 
 def compact_bytes_per_step(scheme: Mapping[str, Mapping[str, Any]], groups: Mapping[str, int]) -> int:
-    """Bytes of one step in the compact buffer if every float takes a byte and every whole number half a byte."""
+    """Bytes of one step in the compact buffer if a float takes a byte and a whole number half a byte."""
     bits = sum(
         _numbers(name, info, groups) * (8 if _dtype(info).is_floating_point else 4)
         for name, info in scheme.items()

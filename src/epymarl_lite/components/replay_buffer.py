@@ -172,7 +172,7 @@ class ReplayBuffer(_Ring):
 
     def __repr__(self) -> str:
         return (
-            f"ReplayBuffer of {self.episodes_in_buffer}/{self.buffer_size} episodes in {self.n_bytes / 2**20:.1f} MiB. "
+            f"ReplayBuffer of {self.episodes_in_buffer}/{self.buffer_size} episodes in {self.n_bytes} bytes. "
             f"Fields: {', '.join(self.scheme)}. Groups: {', '.join(self.groups)}."
         )
 

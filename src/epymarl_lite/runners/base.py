@@ -69,7 +69,7 @@ class Runner:
         self.mac = mac
 
     def run(self, test_mode: bool = False) -> EpisodeBatch:
-        """Play one rollout of `batch_size` episodes; the last rollout of a test cycle plays only what is left."""
+        """Play one rollout of `batch_size` episodes; the last of a test cycle plays only what is left."""
         n = self.batch_size
         if test_mode:
             n = min(n, self.args.test_nepisode - len(self.test_returns))

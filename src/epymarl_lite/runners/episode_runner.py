@@ -29,7 +29,7 @@ class EpisodeRunner(Runner):
         super().__init__(args, logger, episode_seed=episode_seed)
         if self.batch_size != 1:
             raise ValueError(
-                f"runner=episode: batch_size_run={self.batch_size} is not accepted, it plays 1 episode at a time. "
+                f"runner=episode: batch_size_run={self.batch_size} is not accepted, it plays one at a time. "
                 "Set batch_size_run=1, or runner=parallel."
             )
         self._envs: dict[str, Any] = {}
@@ -67,7 +67,8 @@ class EpisodeRunner(Runner):
         reward_sum, info, is_over = self._no_return(), {}, False
         while not is_over:
             actions = self._look_and_choose(env, test_mode)
-            where = f"environment 0, {stream} episode with seed {seed}, step {self.t}, actions {actions[0].tolist()}"
+            doing = f"{stream} episode with seed {seed}, step {self.t}, actions {actions[0].tolist()}"
+            where = f"environment 0: {doing}"
             try:
                 _, reward, terminated, truncated, info = env.step(actions[0].cpu().numpy())
             except Exception as error:

@@ -1,4 +1,4 @@
-"""The process-wide random states of python, numpy and torch, as torch.load(weights_only=True) accepts them."""
+"""The random states of python, numpy and torch, as `torch.load(weights_only=True)` takes them."""
 
 import random
 from typing import Any, Mapping

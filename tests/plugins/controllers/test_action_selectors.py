@@ -23,7 +23,9 @@ def build(**changes: float) -> EpsilonGreedy:
     t_env=st.integers(0, 200),
     test_mode=st.booleans(),
 )
-def test_only_available_actions_are_chosen(avail: np.ndarray, q: np.ndarray, t_env: int, test_mode: bool) -> None:
+def test_only_available_actions_are_chosen(
+    avail: np.ndarray, q: np.ndarray, t_env: int, test_mode: bool
+) -> None:
     """Rows that allow nothing (steps never played) get action 0."""
     actions = build(evaluation=0.5).select(q, avail, t_env, test_mode)
     allowed = np.take_along_axis(avail, actions[..., None], -1)[..., 0]

@@ -21,7 +21,7 @@ def build(name, **changes):
     return build_mixer(name, SIZES, config_of(name) | changes).double()
 
 
-def rows(n_rows=6, generator=None):
+def rows(n_rows=6):
     """Random (q, state, extras) with all fields; proxies are 0 where nobody executes."""
     q, state = torch.randn(n_rows, 3), torch.randn(n_rows, 4)
     status = torch.randint(0, 3, (n_rows, 3))
@@ -136,7 +136,7 @@ def test_masked_proxies_draw_no_attention():
     """Trap: softmax over masked slots. A zero utility alone would still take weight from the others."""
     mixer = build("qatten_a")
     q, state, extras = rows()
-    attention = mixer.attention(state, extras)
+    attention = mixer.attention(state, extras).detach()
     slots = torch.cat([torch.ones_like(extras.executing), extras.executing], dim=1)
     assert float((attention * ~slots.unsqueeze(1)).abs().max()) == 0.0
     torch.testing.assert_close(attention.sum(dim=2), torch.ones(6, 4).double())
@@ -147,7 +147,7 @@ def test_both_slots_of_an_agent_differ_by_their_flag():
     mixer = build("qatten_a")
     q, state, extras = rows()
     extras = extras._replace(obs_decision=extras.obs, executing=torch.ones_like(extras.executing))
-    attention = mixer.attention(state, extras)
+    attention = mixer.attention(state, extras).detach()
     assert float((attention[..., :3] - attention[..., 3:]).abs().min()) > 0.0
 
 
