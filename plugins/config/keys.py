@@ -170,7 +170,9 @@ class MvdKeys:
     """What plugins.mixers.mvd reads."""
 
     mvd_order: Annotated[int, Bounds(low=1)]
-    mvd_form: Annotated[str, Bounds(choices=("d", "s", "m", "gate", "relu_heads", "state_weights", "boltzmann"))]
+    mvd_form: Annotated[
+        str, Bounds(choices=("d", "s", "m", "gate", "relu_heads", "state_weights", "boltzmann"))
+    ]
     mvd_heads: Annotated[int, Bounds(low=1)]
     mvd_width: Annotated[int, Bounds(low=1)]
     mvd_activation: Annotated[str, Bounds(choices=("relu", "leaky_relu"))]

@@ -16,7 +16,8 @@ __all__ = ["check_config", "config_names", "load_alg", "load_paper"]
 def config_names() -> list[str]:
     """Names of our algorithms, sorted: what --config accepts."""
     folder = resources.files("plugins.config").joinpath("algs")
-    return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    names = [entry.name for entry in folder.iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_alg(name: str) -> dict[str, Any]:

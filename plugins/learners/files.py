@@ -28,7 +28,9 @@ def read_model(path: str, holds: str) -> dict[str, Any]:
             "The file is damaged or not a checkpoint; take another one."
         ) from error
     if not isinstance(loaded, dict):
-        raise ValueError(f"{path}: holds a {type(loaded).__name__}, expected {holds}. Take another checkpoint.")
+        raise ValueError(
+            f"{path}: holds a {type(loaded).__name__}, expected {holds}. Take another checkpoint."
+        )
     return loaded
 
 
@@ -65,7 +67,8 @@ def check_optimiser(path: str, state: Mapping[str, Any], optimiser: Optimizer) -
     fits = isinstance(saved, dict) and isinstance(groups, list)
     if fits:
         assert isinstance(saved, dict) and isinstance(groups, list)
-        fits = [len(group["params"]) for group in groups] == [len(g["params"]) for g in optimiser.param_groups]
+        sizes = [len(group["params"]) for group in groups]
+        fits = sizes == [len(group["params"]) for group in optimiser.param_groups]
         fits = fits and all(
             isinstance(index, int) and index < len(params) and entry["exp_avg"].shape == params[index].shape
             for index, entry in saved.items()

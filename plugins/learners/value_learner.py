@@ -145,7 +145,9 @@ class ValueLearner:
         mask = step_mask(batch["filled"], batch["terminated"][:, :-1])
         rows = torch.cat([mask, torch.zeros_like(mask[:, :1])], dim=1).flatten().nonzero().squeeze(1)
         if len(rows) == 0:
-            raise ValueError(f"{self.where}: no step of this batch was played, expected at least one. Check `filled`.")
+            raise ValueError(
+                f"{self.where}: no step of this batch was played, expected at least one. Check `filled`."
+            )
 
         q_taken = take(q_all, batch["actions"])
         chooser = q_all if self.keys.double_q else target_q_all
@@ -188,7 +190,8 @@ class ValueLearner:
             target = one_step_targets(reward[mask], terminated[mask], q_next.squeeze(1), gamma)
         else:
             unpacked = torch.zeros_like(reward).masked_scatter(mask, q_next)
-            target = td_lambda_targets(reward, terminated, mask.to(reward.dtype), unpacked, gamma, td_lambda)[mask]
+            played = mask.to(reward.dtype)
+            target = td_lambda_targets(reward, terminated, played, unpacked, gamma, td_lambda)[mask]
         if self.keys.standardise_returns:
             self.return_moments.update(target)
             target = self.return_moments.standardise(target)
@@ -266,7 +269,7 @@ class ValueLearner:
         self._copy_to_targets()
 
     def resume_state(self) -> dict[str, Any]:
-        """Everything an update depends on: parameters of both sides, optimiser, counters, running statistics."""
+        """All that an update depends on: both sides' parameters, optimiser, counters, running statistics."""
         return copy.deepcopy({
             "agent": self.mac.agent.state_dict(),
             "target_agent": self.target_mac.agent.state_dict(),

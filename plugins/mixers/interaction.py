@@ -114,5 +114,6 @@ def low_rank_interaction(alpha: Tensor, beta: Tensor, g: Tensor, order: int) -> 
 
 def count_active_sets(executing: Tensor, size: int) -> Tensor:
     """[R, 1]; how many sets of `size` active proxies there are, at least 1 (a divisor)."""
-    table = torch.tensor([max(comb(n, size), 1) for n in range(executing.shape[1] + 1)], device=executing.device)
+    counts = [max(comb(n, size), 1) for n in range(executing.shape[1] + 1)]
+    table = torch.tensor(counts, device=executing.device)
     return table[executing.sum(dim=1, keepdim=True)]

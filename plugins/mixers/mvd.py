@@ -116,9 +116,8 @@ class MVDMixer(Mixer):
         assert q_proxy is not None and deciding is not None and executing is not None
         real, proxy = self._first_order(features, deciding, executing)
         if len(self.interactions) > 0:
-            g = shifted_proxies(
-                q_proxy.detach() if self.detach_proxy else q_proxy, executing, self.minimum.value, self.pair_scale
-            )
+            p = q_proxy.detach() if self.detach_proxy else q_proxy
+            g = shifted_proxies(p, executing, self.minimum.value, self.pair_scale)
             interaction = self._interaction(features, g, executing)
             real = real + interaction * deciding.unsqueeze(1)
         x = self.bias(features) + (real * q_taken.unsqueeze(1)).sum(dim=2)
@@ -140,16 +139,17 @@ class MVDMixer(Mixer):
         seen = extras.q_proxy[extras.executing]
         spread = float(seen.std(unbiased=False)) if seen.numel() else 0.0
         c = float(self.minimum.value.mean())
+        dead = self.heads.dead(self.core(q_taken, features, extras), features)
         return {
             "q_c_min": c,
             "q_proxy_std": spread,
             "q_proxy_std_over_c": spread / c if c > 0 else 0.0,
-            "dead_share": float(self.heads.dead(self.core(q_taken, features, extras), features).float().mean()),
+            "dead_share": float(dead.float().mean()),
             "executing_share": float(extras.executing.float().mean()),
         }
 
     def _first_order(self, features: Tensor, deciding: Tensor, executing: Tensor) -> tuple[Tensor, Tensor]:
-        """Weights of the real slots [R, H, N] by what each agent is doing, and of the proxy slots [R, H, N]."""
+        """Weights of the real slots by what each agent is doing, and of the proxy slots; both [R, H, N]."""
         signed = self.first(features).view(-1, self.n_heads, self.roles, self.n_agents)
         positive = signed.abs()
         real, proxy = positive[:, :, REAL], positive[:, :, PROXY]
@@ -184,7 +184,7 @@ class MVDMixer(Mixer):
         return comb(self.n_agents, size) if self.low_rank is None else 2 * self.low_rank
 
     def _features(self, state: Tensor, extras: Extras) -> Tensor:
-        """What the hypernetworks read: s, or s ++ the decision-time observations of executing agents (zeros else)."""
+        """What the hypernetworks read: s, or s ++ what executing agents saw when deciding (zeros else)."""
         if not self.hat_state:
             return state
         assert extras.obs_decision is not None and extras.executing is not None

@@ -117,7 +117,13 @@ def activate(x: Tensor, activation: str) -> Tensor:
 
 
 def build_heads(
-    form: str, state_dim: int, n_heads: int, width: int, hypernet_embed: int, value_embed: int, activation: str
+    form: str,
+    state_dim: int,
+    n_heads: int,
+    width: int,
+    hypernet_embed: int,
+    value_embed: int,
+    activation: str,
 ) -> Heads:
     """The heads called `form`.
 

@@ -67,7 +67,7 @@ class QattenMixer(Mixer):
         return heads.sum(dim=1, keepdim=True) + self.constrant_value_layer(state)
 
     def attention(self, state: Tensor, extras: Extras) -> Tensor:
-        """lambda [R, H, M]; 0 in masked proxies, whose logit is -inf: a zero utility alone would absorb attention."""
+        """lambda [R, H, M]; 0 in masked proxies: their logit is -inf, or they would absorb attention."""
         own = self._own_features(state, extras)
         queries = torch.stack([layer(state) for layer in self.query_embedding_layers], dim=1)
         # the keys of all heads in one product

@@ -1,6 +1,7 @@
 """Which host runs: the one that EPYMARL_HOST names, else the checkout of EPYMARL_HOME, else our own."""
 
 import os
+from functools import lru_cache
 from typing import Mapping
 
 from async_envs.core.errors import unknown_name
@@ -38,5 +39,14 @@ def choose(name: str | None = None, home: str | os.PathLike[str] | None = None) 
         ValueError: no such host, or it is not there (with what to do); one line.
     """
     name = name or chosen_name()
-    host: Host = load(HOSTS[name])(home) if name == "upstream" else load(HOSTS[name])()
+    if name != "upstream":
+        return _built(name)
+    found = home or os.environ.get("EPYMARL_HOME")
+    return _built(name, os.path.abspath(os.path.expanduser(found)) if found else "")
+
+
+@lru_cache(maxsize=None)
+def _built(name: str, *where: str) -> Host:
+    """One object for one host and process: its tables are the process's, and ours are put into them once."""
+    host: Host = load(HOSTS[name])(*where)
     return host

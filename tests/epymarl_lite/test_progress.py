@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from epymarl_lite import progress
 from epymarl_lite.progress import Progress, remember_terminal
 
@@ -137,6 +139,7 @@ ex.run()
 """
 
 
+@pytest.mark.slow
 def test_under_sacred_the_live_line_reaches_the_terminal_and_not_cout(tmp_path):
     """The whole host under sacred with captured descriptors, its output a pseudo-terminal."""
     seen = run_in_terminal(SCRIPT, tmp_path)

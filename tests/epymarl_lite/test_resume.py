@@ -192,6 +192,7 @@ def test_nothing_to_resume_is_an_error(tmp_path):
         here(tmp_path / "a", resume=tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_command_with_a_checkpoint_and_its_own_status(tmp_path, signum):
     process = command(tmp_path, t_max=10**7, label="0.002")

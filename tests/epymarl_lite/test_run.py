@@ -68,12 +68,8 @@ def test_testing_does_not_change_training(trained, label):
 
 
 @pytest.mark.parametrize(
-    (
-        "per_episode",
-        "n_envs",
-        "expected",
-    ),  # episode numbers that the learner is told; the buffer needs 4 episodes
-    [
+    ("per_episode", "n_envs", "expected"),
+    [  # the episode numbers that the learner is told; the buffer needs 4 episodes
         (1, 1, [3, 4, 5, 6]),
         (1, 4, [0, 1, 2, 3, 4]),
         (0.5, 4, [0, 2, 4, 6]),
@@ -91,7 +87,7 @@ def test_updates_per_episode_are_held_whatever_is_played_side_by_side(
     runner = "parallel" if n_envs > 1 else "episode"
     trained(updates_per_episode=per_episode, runner=runner, batch_size_run=n_envs, t_max=200, batch_size=4)
     calls = [episode for _, episode in kept[0].calls]
-    assert len(calls) > 3 and calls[: len(expected)] == expected
+    assert len(calls) >= 3 and calls[: len(expected)] == expected
 
 
 def test_models_are_saved_at_the_interval_and_at_the_end_and_load_again(trained, tmp_path):

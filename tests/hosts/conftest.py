@@ -9,8 +9,6 @@ import pytest
 from registry.hosts import select
 from registry.hosts.base import Host
 
-_HOSTS: dict[str, Host] = {}  # a host is imported once a process
-
 HOST_PARAMS = [
     pytest.param("embedded"),
     pytest.param("upstream", marks=pytest.mark.upstream),
@@ -22,15 +20,14 @@ def host_or_skip(name: str) -> Host:
     """The host called `name`, loaded."""
     if name == "upstream" and not os.environ.get("EPYMARL_HOME"):
         pytest.skip("EPYMARL_HOME is not set: no EPyMARL checkout to test with")
-    if name not in _HOSTS:
-        try:
-            _HOSTS[name] = select.choose(name)
-        except ValueError as error:
-            if name == "pymarlzooplus":
-                pytest.skip(str(error))
-            raise
-        _HOSTS[name].parts()
-    return _HOSTS[name]
+    try:
+        host = select.choose(name)
+    except ValueError as error:
+        if name == "pymarlzooplus":
+            pytest.skip(str(error))
+        raise
+    host.parts()
+    return host
 
 
 @pytest.fixture(params=HOST_PARAMS)

@@ -8,6 +8,7 @@ def pytest_terminal_summary(terminalreporter):
     if parity.COMPARED:
         arrays = sum(len(names) for names in parity.COMPARED.values())
         terminalreporter.write_line(
-            f"parity: {len(parity.COMPARED)} files of {parity.FOLDER}, {arrays} arrays compared to {parity.TOLERANCE:g}: "
+            f"parity: {len(parity.COMPARED)} files of {parity.FOLDER}, "
+            f"{arrays} arrays compared to {parity.TOLERANCE:g}: "
             + ", ".join(sorted(parity.COMPARED))
         )

@@ -20,7 +20,7 @@ HOST_KEYS = {"common_reward": True, "learner_log_interval": 1, "seed": 1, "use_c
 
 
 class TinyMAC:
-    """EPyMARL's recurrent agent, stepped by a Python loop over all stored steps: the slow twin of AsyncMAC."""
+    """EPyMARL's recurrent agent, stepped by a loop over all stored steps: the slow twin of AsyncMAC."""
 
     def __init__(self, n_inputs: int, n_agents: int, n_actions: int, hidden_dim: int = 8):
         self.n_agents, self.n_actions = n_agents, n_actions
@@ -93,8 +93,8 @@ def play(
 ) -> dict[str, torch.Tensor]:
     """Random asynchronous episodes under the status contract, stored as the host stores them.
 
-    Episodes differ in length; half end by the task, half by the limit; agents die at random. `longest` bounds the
-    actions' durations: 1 gives a synchronous task.
+    Episodes differ in length; half terminate, half are truncated; agents die at random. `longest` bounds
+    the actions' durations: 1 gives a synchronous task.
     """
     rng = np.random.default_rng(seed)
     shape = (n_episodes, n_steps + 1)

@@ -85,14 +85,15 @@ def test_masked_hyper_weights_contribute_nothing(form, seed, order):
 def test_order_2_is_order_1_where_no_agent_executes(seed):
     """And where one does while another decides, it is not."""
     second, u, state, extras = sample(seed, mvd_order=2, mvd_form="s")
-    first = build_mixer("mvd", Sizes(N_AGENTS, STATE_DIM, 2), load_alg("mvd") | {"mvd_order": 1, "mvd_form": "s"})
-    first = first.double()
-    shared = {name: value for name, value in second.state_dict().items() if not name.startswith("interactions")}
-    first.load_state_dict(shared)
+    config = load_alg("mvd") | {"mvd_order": 1, "mvd_form": "s"}
+    first = build_mixer("mvd", Sizes(N_AGENTS, STATE_DIM, 2), config).double()
+    weights = second.state_dict()
+    first.load_state_dict({name: weights[name] for name in weights if not name.startswith("interactions")})
     one, two = first(u, state, extras).squeeze(1), second(u, state, extras).squeeze(1)
     meets = extras.executing.any(1) & extras.deciding.any(1)
     torch.testing.assert_close(one[~meets], two[~meets], rtol=0, atol=0)
-    weighs = meets & (u.detach().abs().amin(1) > 1e-3) & ((extras.q_proxy + second.minimum.value) * extras.executing > 1e-3).any(1)
+    factors = (extras.q_proxy + second.minimum.value) * extras.executing
+    weighs = meets & (u.detach().abs().amin(1) > 1e-3) & (factors > 1e-3).any(1)
     assert bool((one[weighs] != two[weighs]).all())
 
 
@@ -103,8 +104,8 @@ def test_zero_third_order_weights_make_order_3_equal_order_2(seed):
     with torch.no_grad():
         for parameter in third.interactions[1][2].parameters():
             parameter.zero_()
-    kept = {name: value for name, value in third.state_dict().items() if not name.startswith("interactions.1")}
-    second.load_state_dict(kept)
+    weights = third.state_dict()
+    second.load_state_dict({name: weights[name] for name in weights if not name.startswith("interactions.1")})
     torch.testing.assert_close(third(u, state, extras), second(u, state, extras), rtol=0, atol=1e-12)
 
 

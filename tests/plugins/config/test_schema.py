@@ -99,7 +99,10 @@ def test_wrong_type_or_bound_is_one_clear_line(key, value, words):
 
 @pytest.mark.parametrize("changes, words", [
     ({"batch_size": 64, "buffer_size": 32}, "batch_size=64 is more than buffer_size=32"),
-    ({"batch_size_run": 64, "batch_size": 1, "buffer_size": 32}, "batch_size_run=64 is more than buffer_size=32"),
+    (
+        {"batch_size_run": 64, "batch_size": 1, "buffer_size": 32},
+        "batch_size_run=64 is more than buffer_size=32",
+    ),
     ({"epsilon_start": 0.01}, "epsilon_finish=0.05 is more than epsilon_start=0.01"),
     ({"mixer": "mvdd"}, "unknown mixer 'mvdd'. Did you mean 'mvd'"),
     ({"common_reward": False}, "common_reward=False does not fit"),

@@ -1,16 +1,19 @@
 """The learner: what one update does, what it refuses, what it saves."""
 
 import copy
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plugins.config.schema import config_names
 from plugins.learners import LEARNERS
 from plugins.learners.checks import NonFiniteError
-from plugins.config.schema import config_names
-from tests.plugins.tiny import gradients, make_learner, play
+from plugins.learners.value_learner import ValueLearner
+from tests.plugins.tiny import configuration, gradients, make_learner, play
 
 ALGS = config_names()
 SEEDS = st.integers(0, 10_000)
@@ -18,7 +21,10 @@ SEEDS = st.integers(0, 10_000)
 
 def padded(batch, n_extra=3):
     """The batch with steps that were never played at its end."""
-    return {name: torch.cat([x, torch.zeros_like(x[:, :1]).repeat_interleave(n_extra, 1)], 1) for name, x in batch.items()}
+    return {
+        name: torch.cat([x, torch.zeros_like(x[:, :1]).repeat_interleave(n_extra, 1)], 1)
+        for name, x in batch.items()
+    }
 
 
 def loss_and_gradients(alg, batch, **changes):
@@ -214,7 +220,8 @@ def test_a_nan_stops_training_before_anything_moves(name, value):
     learner = make_learner("mvd", batch)
     before = snapshot(learner)
     batch[name].view(-1)[3] = value
-    with pytest.raises(NonFiniteError, match=rf"mvd_learner: {name} holds (nan|inf) at index \[0, .*expected finite") as error:
+    words = rf"mvd_learner: {name} holds (nan|inf) at index \[0, .*expected finite"
+    with pytest.raises(NonFiniteError, match=words) as error:
         learner.train(batch, 0, 1000)
     assert "\n" not in str(error.value)
     assert all(torch.equal(a, b) for a, b in zip(before, snapshot(learner)))
@@ -271,26 +278,17 @@ def test_lambda_zero_equals_one_step():
     one_step = make_learner("mvd", batch).compute(batch)
     by_lambda = make_learner("mvd", batch, td_lambda=0.0).compute(batch)
     torch.testing.assert_close(by_lambda.target, one_step.target)
-    assert not torch.allclose(make_learner("mvd", batch, td_lambda=0.8).compute(batch).target, one_step.target)
+    longer = make_learner("mvd", batch, td_lambda=0.8).compute(batch)
+    assert not torch.allclose(longer.target, one_step.target)
 
 
 def test_a_controller_that_cannot_unroll_is_refused_by_name():
-    class Basic:
-        pass
-
-    from types import SimpleNamespace
-
-    from plugins.learners.value_learner import ValueLearner
-    from tests.plugins.tiny import configuration
-
     args = SimpleNamespace(**configuration("mvd", mac="basic_mac"), n_agents=3)
     with pytest.raises(ValueError, match="mac='basic_mac' cannot unroll.*Set mac=async_mac"):
-        ValueLearner(Basic(), {}, None, args)
+        ValueLearner(object(), {}, None, args)
 
 
 def test_every_learner_of_the_table_exists():
-    from importlib import import_module
-
     for entry in LEARNERS.values():
         module, _, attribute = entry.partition(":")
         assert callable(getattr(import_module(module), attribute))

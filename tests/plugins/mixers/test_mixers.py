@@ -49,7 +49,8 @@ def test_every_mixer_of_the_table_mixes_any_leading_shape(name):
 def test_wrong_shapes_are_one_clear_line(name):
     mixer = build(name)
     q, state, extras = rows()
-    with pytest.raises(ValueError, match=r"q_taken has shape \(6, 1\), expected \[\.\.\., N\] with N=n_agents=3"):
+    words = r"q_taken has shape \(6, 1\), expected \[\.\.\., N\] with N=n_agents=3"
+    with pytest.raises(ValueError, match=words):
         mixer(q[:, :1], state, extras)
     with pytest.raises(ValueError, match=r"state has shape \(5, 4\), expected \(6, 4\)"):
         mixer(q, state[:5], extras)
@@ -168,5 +169,6 @@ def test_qatten_state_slice_checks_its_size_and_refuses_proxies():
     assert build("qatten", **slices)(q, state).shape == (6, 1)
     with pytest.raises(ValueError, match="qatten_own_state_size=2 is not accepted.*expected 1 to 1"):
         build("qatten", **slices | {"qatten_own_state_size": 2})
-    with pytest.raises(ValueError, match="qatten_a: qatten_key_source='state_slice'.*Set qatten_key_source=obs"):
+    words = "qatten_a: qatten_key_source='state_slice'.*Set qatten_key_source=obs"
+    with pytest.raises(ValueError, match=words):
         build("qatten_a", **slices)

@@ -38,7 +38,7 @@ def worked_example(**options):
     deciding = torch.tensor([[True, False, False]])
     q_tot = mixer(u, STATE, Extras(q_proxy=p, deciding=deciding, executing=~deciding))
     q_tot.sum().backward()
-    return float(q_tot), u.grad[0].tolist(), p.grad[0].tolist()
+    return float(q_tot.detach()), u.grad[0].tolist(), p.grad[0].tolist()
 
 
 @pytest.mark.parametrize(

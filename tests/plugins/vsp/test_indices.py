@@ -88,5 +88,6 @@ def test_gather_steps_takes_vectors_too():
 
 
 def test_wrong_shapes_are_one_clear_line():
-    with pytest.raises(ValueError, match=r"vsp: avail_actions has shape \(2, 3, 4\).*expected \[B, T, N, A\]"):
+    words = r"vsp: avail_actions has shape \(2, 3, 4\).*expected \[B, T, N, A\]"
+    with pytest.raises(ValueError, match=words):
         read_status(torch.ones(2, 3, 4), torch.ones(2, 3, 1))
