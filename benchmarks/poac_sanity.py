@@ -1,7 +1,8 @@
-"""Whether POAC behaves as its rule book expects: `python -m benchmarks.poac_sanity [--games 2000] [--scenario 1 …]`.
+"""Whether POAC behaves as its rule book expects: `python -m benchmarks.poac_sanity [--games 2000]
+[--scenario 1 …]`.
 
-Prints a Markdown table and, below, each expectation with what was measured; exit status 1 if one fails. Played by
-scripted teams, so nothing is learned here and the figures can be had anew in a minute or two.
+Prints a Markdown table and, below, each expectation with what was measured; exit status 1 if one fails.
+Played by scripted teams, so nothing is learned here and the figures can be had anew in a minute or two.
 """
 
 import argparse
@@ -86,18 +87,42 @@ def expectations(results: dict[tuple[str, str, str], Result]) -> list[tuple[bool
         default = SCENARIOS[name].bot
         mirror = results[name, "KAI0", "KAI0"]
         share = mirror.win_rate_decided
-        lines.append((0.45 <= share <= 0.55, f"{name}: KAI0 against itself wins {share:.3f} of the decided games, .45 to .55"))
-        lines.append((mirror.decided >= 500, f"{name}: KAI0 against itself decides {mirror.decided} games, at least 500"))
+        lines.append(
+            (
+                0.45 <= share <= 0.55,
+                f"{name}: KAI0 against itself wins {share:.3f} of the decided games, .45 to .55",
+            )
+        )
+        lines.append(
+            (
+                mirror.decided >= 500,
+                f"{name}: KAI0 against itself decides {mirror.decided} games, at least 500",
+            )
+        )
         for first, a in enumerate(BOT_NAMES):
             for b in BOT_NAMES[first:]:
                 difference, noise = gap(results[name, a, b], results[name, b, a])
                 if a == b:
-                    balance = (2 * results[name, a, a].won - results[name, a, a].decided) / results[name, a, a].games
-                    difference, noise = abs(balance), _Z * sqrt(results[name, a, a].decided) / results[name, a, a].games
-                lines.append((difference <= noise, f"{name}: {a} and {b}, sides swapped: balance differs by {difference:.3f}, at most {noise:.3f}"))
+                    balance = (2 * results[name, a, a].won - results[name, a, a].decided) / results[
+                        name, a, a
+                    ].games
+                    difference, noise = (
+                        abs(balance),
+                        _Z * sqrt(results[name, a, a].decided) / results[name, a, a].games,
+                    )
+                lines.append(
+                    (
+                        difference <= noise,
+                        f"{name}: {a} and {b}, swapped: balance off by {difference:.3f}, at most {noise:.3f}",
+                    )
+                )
         wins = results[name, "random", default].win_rate
         lines.append((wins <= 0.05, f"{name}: random agents win {wins:.3f}, at most .05"))
-        best = max((r.win_rate, team) for (scenario, team, bot), r in results.items() if (scenario, bot) == (name, default))
+        best = max(
+            (r.win_rate, team)
+            for (scenario, team, bot), r in results.items()
+            if (scenario, bot) == (name, default)
+        )
         lines.append((best[0] >= 0.60, f"{name}: {best[1]} wins {best[0]:.3f}, at least .60"))
         if name == "1":
             wait, focus = results[name, "wait", default].win_rate, results[name, "focus", default].win_rate
@@ -105,16 +130,31 @@ def expectations(results: dict[tuple[str, str, str], Result]) -> list[tuple[bool
             lines.append((focus >= 0.70, f"1: a focus-fire team wins {focus:.3f}, at least .70"))
         if SCENARIOS[name].guided:
             by_bots = results[name, "KAI0", default].guided_by_blue
-            lines.append((by_bots > 0.50, f"{name}: {default} fires guided shots in {by_bots:.3f} of its games against KAI0, most"))
-            for_red = max(r.guided_for_red for (scenario, _, bot), r in results.items() if (scenario, bot) == (name, default))
-            lines.append((for_red > 0.50, f"{name}: guided shots are open to a scripted team in {for_red:.3f} of its games, most"))
+            lines.append(
+                (
+                    by_bots > 0.50,
+                    f"{name}: {default} fires guided shots in {by_bots:.3f} of its games against KAI0, most",
+                )
+            )
+            for_red = max(
+                r.guided_for_red
+                for (scenario, _, bot), r in results.items()
+                if (scenario, bot) == (name, default)
+            )
+            lines.append(
+                (
+                    for_red > 0.50,
+                    f"{name}: guided shots are open to a scripted team in {for_red:.3f} of its games, most",
+                )
+            )
     return lines
 
 
 def table(rows: list[tuple[str, str, str, Result]]) -> str:
     """A Markdown table of results."""
     lines = [
-        "| scenario | Red | Blue | win | draw | win of decided | contact | mean length | guided by Blue | guided open to Red |",
+        "| scenario | Red | Blue | win | draw | win of decided | contact | mean length "
+        "| guided by Blue | guided open to Red |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for scenario, team, bot, result in rows:

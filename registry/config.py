@@ -27,7 +27,8 @@ NO_CONFIG = (
     "--config is missing: which algorithm? Known: {known}. The host's own are written host:NAME ({hosts})."
 )
 NO_TASK = (
-    "no task was named. Add `with env_args.key=async:poac` (python -m registry keys lists all), or --env-config=NAME."
+    "no task was named. Add `with env_args.key=async:poac` (python -m registry keys lists all), "
+    "or --env-config=NAME."
 )
 NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac`. Known: {known}."
 BAD_YAML = "{path}: this is not a configuration ({error}). Mend the file."
@@ -38,8 +39,8 @@ NEEDS_VECTOR_MAC = (
     "runner={runner}: mac={mac!r} cannot act for many episodes at once. Use mac=async_mac or runner=episode."
 )
 NOT_WRITABLE = "local_results_path={root}: results cannot be written there ({why}). Name another folder."
-NO_CHECKPOINT = "checkpoint_path={path}: {why}. Name the folder that holds folders called by their step (models/)."
-NO_WANDB = "use_wandb=True: the package wandb is not installed. Install it (pip install wandb), or leave it out."
+NO_CHECKPOINT = "checkpoint_path={path}: {why}. Name the folder that holds a folder for each step (models/)."
+NO_WANDB = "use_wandb=True: the package wandb is not installed. Run pip install wandb, or leave it out."
 BAD_VSP = "{key}: option vsp={given!r} is not accepted, expected True or False."
 
 

@@ -11,7 +11,7 @@ from typing import Callable, Iterator
 from registry.config import check_results_root
 from registry.hosts import select
 
-NEEDED = ("numpy", "numba", "torch", "sacred", "gymnasium", "pettingzoo", "PyYAML", "filelock", "psutil", "rich")
+NEEDED = tuple("numpy numba torch sacred gymnasium pettingzoo PyYAML click filelock psutil rich".split())
 OPTIONAL = ("wandb", "tensorboard", "matplotlib")
 OLDEST, NEWEST = (3, 11), (3, 13)
 
@@ -93,9 +93,8 @@ def _kernel_cache() -> Finding:
         remedy = f"Kernels are compiled at every start: set {CACHE_VARIABLE} to a folder that can be written."
         return Finding("kernel cache", False, f"{folder} cannot be written.", remedy, is_needed=False)
     missing = [name for name in FAMILIES if not is_complete(name)]
-    text = f"{folder} "
-    text += f"is not complete for {', '.join(missing)}; the next run compiles once." if missing else "is complete."
-    return Finding("kernel cache", True, text)
+    state = f"not complete for {', '.join(missing)}; the next run compiles once." if missing else "complete."
+    return Finding("kernel cache", True, f"{folder} is {state}")
 
 
 def _hosts() -> Iterator[Finding]:

@@ -20,8 +20,8 @@ HOOK = "src/async_epymarl_link.py"
 LINE = "import async_epymarl_link; async_epymarl_link.take_over()  # async-epymarl: python -m registry unlink"
 MARK = b"async_epymarl_link"
 
-IN_THE_WAY = "{path}: a file of that name is there already, and link replaces nothing. Rename it, then link again."
-NOT_PYTHON = "{path}: Python cannot read it ({error}), so the line has no safe place. Mend it, then link again."
+IN_THE_WAY = "{path}: a file of that name is there already, and none is replaced. Rename it, then link again."
+NOT_PYTHON = "{path}: Python cannot read it ({error}), so our line has no place. Mend it, then link again."
 NOT_LINKED = "{checkout}: not linked (no {manifest}). Nothing was changed."
 BAD_MANIFEST = "{path}: not readable ({error}). Restore it, or remove our line and files by hand."
 READ_ONLY = "{checkout}: cannot be written ({error}). Nothing is linked there; give yourself write access."
@@ -69,7 +69,10 @@ def link(directory: str | os.PathLike[str]) -> list[str]:
 
 
 def unlink(directory: str | os.PathLike[str]) -> list[str]:
-    """Undo `link`: tracked files are restored to the byte, results stay, files changed since are left and told.
+    """Undo `link`: tracked files are restored to the byte, results stay, files changed since are left.
+
+    Returns:
+        what was done and what was left, one line each.
 
     Raises:
         ValueError: `directory` is not linked; nothing was changed.

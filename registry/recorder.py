@@ -1,8 +1,8 @@
 """The durable record of one run: append-only lines that survive a kill at any byte.
 
-`<run_dir>/records.jsonl` holds one JSON object a line; its last member is a checksum over what stands before it.
-A line that was being written when the process died is dropped by the next reader. Beside it lie `heartbeat.json`
-(who runs, and when it was last seen) and `run.lock` (one process at a time).
+`<run_dir>/records.jsonl` holds one JSON object a line; its last member is a checksum over what stands before
+it. A line that was being written when the process died is dropped by the next reader. Beside it lie
+`heartbeat.json` (who runs, and when it was last seen) and `run.lock` (one process at a time).
 """
 
 import json
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def _scalar(value: Any) -> Any:
-    """A JSON value for one number: arrays and tensors of one element are unpacked, NaN and inf become text."""
+    """A JSON value for one number: one-element arrays and tensors are unpacked, NaN and inf become text."""
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -284,8 +284,8 @@ def _is_alive(beat: Mapping[str, Any], now: float) -> bool:
 def run_status(run_dir: str | Path, now: float | None = None) -> str:
     """RUNNING, COMPLETED, FAILED, INTERRUPTED, or STALE for a run that died without saying so.
 
-    A run is STALE when its last word is RUNNING and its process is gone (same machine), or its heartbeat is older
-    than a minute (another machine).
+    A run is STALE when its last word is RUNNING and its process is gone (same machine), or its heartbeat is
+    older than a minute (another machine).
 
     Raises:
         ValueError: `run_dir` holds no record.

@@ -5,13 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from registry.command_line import new_experiment
 from registry.hosts import select
-from registry.launch import execute, new_experiment
+from registry.launch import execute
 from registry.observer import RunFolder
 from registry.recorder import COMPLETED, read_records, run_status
 
 NO_RUN = "{folder}: no run lies there ({error}). Name the folder that was printed at its start."
-OTHER_HOST = "{folder}: this run belongs to the host {host}, which cannot be resumed. Only the embedded host can."
+OTHER_HOST = "{folder}: this run is of the host {host}; only the embedded host's can go on. Start it anew."
 ALL_DONE = "{folder}: this run is COMPLETED, there is nothing to go on with."
 
 

@@ -12,11 +12,12 @@ CLONE = ""  # where async-epymarl lies; link writes it
 MANIFEST = ".async-epymarl-link.json"
 
 MOVED = (
-    "async-epymarl: its clone is no longer at {clone}. Move it back, or link this checkout from its new place: "
+    "async-epymarl: its clone is no longer at {clone}. Move it back, or link this checkout anew: "
     "python -m registry link {checkout}"
 )
 LACKING = (
-    "async-epymarl: this Python lacks the package {package!r}. Install what the clone needs: pip install -e {clone}"
+    "async-epymarl: this Python lacks the package {package!r}. Install what our clone needs: "
+    "pip install -e {clone}"
 )
 
 

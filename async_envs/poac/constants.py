@@ -63,9 +63,12 @@ UNIT_TYPES = (
     UnitType(100, 0.5, 1.0, 10, 7, 12, 8, 6, 6, 1, 0, False, 0),  # tank
 )
 
-HIDDEN_SIGHT_DIVISOR = 2  # our reading: an enemy in hidden terrain is seen from half the distance, rounded down
+HIDDEN_SIGHT_DIVISOR = (
+    2  # our reading: an enemy in hidden terrain is seen from half the distance, rounded down
+)
 
-# The tables as the kernels read them: row u is unit u of 0-5, column j is enemy j of 0-2 (both are ordered by type).
+# The tables as the kernels read them: row u is unit u of 0-5, column j is enemy j of 0-2 (both are ordered
+# by type).
 _UNITS = UNIT_TYPES + UNIT_TYPES
 MAX_BLOOD = np.array([unit.blood for unit in _UNITS], np.int32)
 OBSERVED_DISTANCE = np.array([unit.observed_distance for unit in _UNITS], np.int32)
@@ -75,17 +78,23 @@ COOLDOWN = np.array([unit.cooldown for unit in _UNITS], np.int32)
 PREPARATION = np.array([unit.preparation for unit in _UNITS], np.int32)
 CAN_GUIDE = np.array([unit.can_guide for unit in _UNITS], np.bool_)
 DAMAGE = np.array(
-    [[u.damage_to_infantry if j == INFANTRY else u.damage_to_armour for j in range(N_TYPES)] for u in _UNITS], np.int32
+    [[u.damage_to_infantry if j == INFANTRY else u.damage_to_armour for j in range(N_TYPES)] for u in _UNITS],
+    np.int32,
 )
 HIT_TENTHS = np.array(
-    [[u.hit_on_infantry if j == INFANTRY else u.hit_on_armour for j in range(N_TYPES)] for u in _UNITS], np.int32
+    [[u.hit_on_infantry if j == INFANTRY else u.hit_on_armour for j in range(N_TYPES)] for u in _UNITS],
+    np.int32,
 )
 # Shots that unit u alone is expected to need on enemy j are blood / (damage * probability). Multiplied by
 # both of its products of damage and probability they stay whole numbers: blood * SHOTS_WEIGHT[u, j].
 SHOTS_WEIGHT = np.array(
     [
         [
-            u.damage_to_armour * u.hit_on_armour if j == INFANTRY else u.damage_to_infantry * u.hit_on_infantry
+            (
+                u.damage_to_armour * u.hit_on_armour
+                if j == INFANTRY
+                else u.damage_to_infantry * u.hit_on_infantry
+            )
             for j in range(N_TYPES)
         ]
         for u in _UNITS

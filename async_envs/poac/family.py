@@ -21,12 +21,7 @@ FAMILY = Family(
             "Cells a step of infantry, chariot, tank: paper is 0.2, 0.3, 0.5; original is 0.2, 1, 1.",
             choices=("paper", "original"),
         ),
-        Option(
-            "guided",
-            bool,
-            None,
-            "Whether guided shooting exists; left out, the scenario decides.",
-        ),
+        Option("guided", bool, None, "Whether guided shooting exists; left out, the scenario decides."),
         Option(
             "random_start",
             bool,
@@ -41,7 +36,9 @@ FAMILY = Family(
             low=0,
             high=1_000_000,
         ),
-        Option("episode_limit", int, 600, "Steps after which an episode is truncated.", low=1, high=1_000_000),
+        Option(
+            "episode_limit", int, 600, "Steps after which an episode is truncated.", low=1, high=1_000_000
+        ),
     ),
     entry="async_envs.poac.simulator:make",
     summary="War game of three against three on a hexagonal map, with hidden terrain and guided shooting.",

@@ -1,7 +1,7 @@
 """The script that drew the hidden terrain in maps/: `python -m async_envs.poac.generate_maps [--check]`.
 
-It is never run at play time. Clusters of 3 to 7 cells grow at random on one half of the map, each together with its
-image under the rotation, until a tenth of the cells is hidden; the first one begins near the centre.
+It is never run at play time. Clusters of 3 to 7 cells grow at random on one half of the map, each together
+with its image under the rotation, until a tenth of the cells is hidden; the first one begins near the centre.
 """
 
 import argparse
@@ -36,7 +36,11 @@ def generate(scenario: Scenario, seed: int) -> np.ndarray:
     rows, columns = scenario.rows, scenario.columns
     cells = [(r, c) for r in range(rows) for c in range(columns) if is_inside(rows, columns, r, c)]
     centres = centre_cells(rows, columns)
-    near = [cell for cell in cells if to_nearest(cell, centres) in range(FIRST_CLUSTER_AT[0], FIRST_CLUSTER_AT[1] + 1)]
+    near = [
+        cell
+        for cell in cells
+        if to_nearest(cell, centres) in range(FIRST_CLUSTER_AT[0], FIRST_CLUSTER_AT[1] + 1)
+    ]
     hidden: set[Cell] = set()
     while len(hidden) < SHARE * len(cells):
         cluster = grow(draw, scenario, hidden, near if not hidden else cells)
@@ -65,9 +69,15 @@ def fits(scenario: Scenario, cluster: set[Cell], hidden: set[Cell]) -> bool:
     if not all(is_inside(rows, columns, *cell) for cell in cluster):
         return False
     image = {rotate(rows, columns, *cell) for cell in cluster}
-    starts = [s for side in (RED, BLUE) for shift in scenario.start_shifts for s in start_cells(scenario, side, shift)]
+    starts = [
+        s
+        for side in (RED, BLUE)
+        for shift in scenario.start_shifts
+        for s in start_cells(scenario, side, shift)
+    ]
     return all(
-        to_nearest(cell, sorted(hidden | image)) > 1 and to_nearest(cell, starts) > CLEAR_OF_STARTS for cell in cluster
+        to_nearest(cell, sorted(hidden | image)) > 1 and to_nearest(cell, starts) > CLEAR_OF_STARTS
+        for cell in cluster
     )
 
 
@@ -81,7 +91,9 @@ def map_text(name: str) -> str:
     scenario = SCENARIOS[name]
     size = f"; poac-{name}: {scenario.rows} rows x {scenario.columns} columns, "
     if name not in SEEDS:
-        return size + "no hidden terrain.\n" + draw_hidden(np.zeros((scenario.rows, scenario.columns), np.bool_))
+        return (
+            size + "no hidden terrain.\n" + draw_hidden(np.zeros((scenario.rows, scenario.columns), np.bool_))
+        )
     seed = SEEDS[name]
     grid = generate(scenario, seed)
     drawn_by = f"hidden terrain (#) drawn by python -m async_envs.poac.generate_maps with seed {seed}.\n"
@@ -98,7 +110,9 @@ def main() -> None:
         if not check:
             path.write_text(map_text(name), encoding="utf-8")
         elif path.read_text(encoding="utf-8") != map_text(name):
-            raise SystemExit(f"{path.name}: differs from its seed. Run python -m async_envs.poac.generate_maps.")
+            raise SystemExit(
+                f"{path.name}: differs from its seed. Run python -m async_envs.poac.generate_maps."
+            )
 
 
 if __name__ == "__main__":

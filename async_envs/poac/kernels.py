@@ -1,4 +1,6 @@
-"""The rules of POAC: one episode per function, `step_batch` as the table of contents. See README.md for the rules."""
+"""The rules of POAC: one episode per function, `step_batch` as the table of contents. See README.md for the
+rules.
+"""
 
 from async_envs.core.seeding import next_below
 from async_envs.core.simulator import CONTINUE, NOOP
@@ -187,7 +189,9 @@ def take_wounds(units, b, side):
 
 @lean_kernel
 def settle(rules, units, tally, out, b):
-    """End the episode when a side has no unit left, else at the limit. Writes: out.terminated, truncated, metrics."""
+    """End the episode when a side has no unit left, else at the limit. Writes: out.terminated, truncated,
+    metrics.
+    """
     n_red, n_blue = 0, 0
     for i in range(N_AGENTS):
         n_red += units.blood[b, i] > 0

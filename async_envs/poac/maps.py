@@ -8,15 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from async_envs.poac.constants import (
-    BLUE,
-    DIRECTION_NAMES,
-    N_AGENTS,
-    N_DIRECTIONS,
-    OFF_MAP,
-    RED,
-    Scenario,
-)
+from async_envs.poac.constants import BLUE, DIRECTION_NAMES, N_AGENTS, N_DIRECTIONS, OFF_MAP, RED, Scenario
 from async_envs.poac.types import Board
 
 # (row, column) steps of E, NE, NW, W, SW, SE from an even row and from an odd one.
@@ -60,7 +52,9 @@ def rotate(rows: int, columns: int, row: int, column: int) -> tuple[int, int]:
 
 
 def centre_cells(rows: int, columns: int) -> list[tuple[int, int]]:
-    """The cell that is its own image under the rotation, or the two in the middle row that are each other's."""
+    """The cell that is its own image under the rotation, or the two in the middle row that are each
+    other's.
+    """
     middle = rows // 2
     last = columns - 1 - middle % 2
     return sorted({(middle, last // 2), (middle, last - last // 2)})
@@ -86,13 +80,15 @@ def map_path(name: str) -> Path:
 def read_hidden(path: Path, rows: int, columns: int) -> np.ndarray:
     """[rows, columns] bool: hidden terrain as drawn in a map file.
 
-    A map file holds comment lines that begin with a semicolon, then one line per row: `#` for hidden terrain and
-    `.` for open ground, separated by blanks; odd rows are indented by one blank.
+    A map file holds comment lines that begin with a semicolon, then one line per row: `#` for hidden terrain
+    and `.` for open ground, separated by blanks; odd rows are indented by one blank.
 
     Raises:
         ValueError: a row or a cell is missing or not known; one line.
     """
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(";")]
+    lines = [
+        line.split() for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(";")
+    ]
     if len(lines) != rows:
         raise ValueError(f"{path.name}: {len(lines)} rows, expected {rows}. Draw one line per row.")
     hidden = np.zeros((rows, columns), np.bool_)

@@ -1,4 +1,7 @@
-"""What an agent observes and what the full state tells, feature by feature in the order of the published names."""
+# mypy: disallow-untyped-defs=False
+"""What an agent observes and what the full state tells, feature by feature in the order of the published
+names.
+"""
 
 import numpy as np
 
@@ -33,8 +36,12 @@ _OTHER = (
 )
 _OTHERS = tuple(f"ally_{k}" for k in range(N_AGENTS - 1)) + tuple(f"enemy_{k}" for k in range(N_ENEMIES))
 
-OBS_NAMES = tuple(f"own.{name}" for name in _OWN) + tuple(f"{who}.{name}" for who in _OTHERS for name in _OTHER)
-STATE_NAMES = tuple(f"{unit}.{name}" for unit in UNIT_NAMES for name in ("alive",) + _TYPES + _BODY) + ("time",)
+OBS_NAMES = tuple(f"own.{name}" for name in _OWN) + tuple(
+    f"{who}.{name}" for who in _OTHERS for name in _OTHER
+)
+STATE_NAMES = tuple(f"{unit}.{name}" for unit in UNIT_NAMES for name in ("alive",) + _TYPES + _BODY) + (
+    "time",
+)
 
 OBS_DIM = len(OBS_NAMES)
 STATE_DIM = len(STATE_NAMES)
@@ -45,7 +52,8 @@ _TIME_AT = _NEIGHBOURS_AT + _N_NEIGHBOURS
 _OTHERS_AT = _TIME_AT + 1
 _N_OTHER = len(_OTHER)
 _N_UNIT = 1 + N_TYPES + _N_BODY  # of one unit in the state
-# Timers are shown as parts of what they are set to; where that is 0 they are always 0, and 1 keeps the division whole.
+# Timers are shown as parts of what they are set to; where that is 0 they are always 0, and 1 keeps the
+# division whole.
 _COOLDOWN_SCALE = np.maximum(COOLDOWN, 1)
 _PREPARATION_SCALE = np.maximum(PREPARATION, 1)
 

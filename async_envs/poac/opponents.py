@@ -1,3 +1,4 @@
+# mypy: disallow-untyped-defs=False
 """The built-in opponents KAI0, KAI1 and KAI2. They see, choose and wait under the agents' own rules.
 
 A side shares what any of its units sees. Every choice among equals is one draw from the episode's stream
@@ -31,7 +32,11 @@ from async_envs.poac.constants import (
 from async_envs.poac.lean import lean_kernel
 from async_envs.poac.sight import cells_between
 
-TO_CENTRE, TO_START, BACK_TO_CENTRE = 0, 1, 2  # waypoints of KAI0; the first only until the centre was reached once
+TO_CENTRE, TO_START, BACK_TO_CENTRE = (
+    0,
+    1,
+    2,
+)  # waypoints of KAI0; the first only until the centre was reached once
 NEVER_LOOKED = -1  # Memory.blind before the first step
 NOBODY = -1
 _NONE_YET = 1 << 60  # above every score
@@ -69,7 +74,9 @@ def command(board, rules, units, sight, memory, streams, orders, kind, side, b):
 
 @lean_kernel
 def notice(units, sight, memory, side, b):
-    """Count the situations without sight, for the side and since a hit. Writes: memory.blind, memory.alarm."""
+    """Count the situations without sight, for the side and since a hit. Writes: memory.blind,
+    memory.alarm.
+    """
     was_blind = memory.blind[b, side] > 0
     sees = sees_anybody(sight, side, b)
     if sees:
@@ -144,7 +151,9 @@ def choose_target(units, sight, streams, b, u):
 
 @lean_kernel
 def target_score(units, sight, b, u, enemy, first_enemy):
-    """Smaller is better: expected shots first, then distance (below 256); whole numbers, so that equals are equal."""
+    """Smaller is better: expected shots first, then distance (below 256); whole numbers, so that equals are
+    equal.
+    """
     if sight.reach[b, u, enemy] == OUT_OF_REACH:
         return _NONE_YET + 1
     shots = units.blood[b, first_enemy + enemy] * SHOTS_WEIGHT[u, enemy]
@@ -153,7 +162,9 @@ def target_score(units, sight, b, u, enemy, first_enemy):
 
 @lean_kernel
 def hunting_goal(board, units, sight, memory, streams, b, u):
-    """KAI0: the centre once, then the nearest enemy in sight, else to and fro. Writes: memory.waypoint, streams[b]."""
+    """KAI0: the centre once, then the nearest enemy in sight, else to and fro. Writes: memory.waypoint,
+    streams[b].
+    """
     side = u // N_AGENTS
     cell = units.cell[b, u]
     is_at_centre = board.centre_distance[cell] == 0
@@ -261,7 +272,9 @@ def take_posts(board, memory, units, streams, kind, side, b):
 
 @lean_kernel
 def change_posts(board, units, memory, streams, side, b):
-    """KAI1: who was hit by somebody unseen and has seen nobody since goes elsewhere. Writes: memory, streams[b]."""
+    """KAI1: who was hit by somebody unseen and has seen nobody since goes elsewhere. Writes: memory,
+    streams[b].
+    """
     for u in range(side * N_AGENTS, side * N_AGENTS + N_AGENTS):
         if units.blood[b, u] > 0 and memory.alarm[b, u] >= BLIND_STEPS_BEFORE_CHANGE:
             memory.alarm[b, u] = 0
@@ -309,7 +322,9 @@ def guided_fire_post(board, units, memory, streams, b, u):
 
 @lean_kernel
 def miss_of_guided_fire_post(board, units, memory, b, u, cell, infantry_post):
-    """By how many cells a post is too near to or too far from the infantry's; not behind it or not free: _NONE_YET."""
+    """By how many cells a post is too near to or too far from the infantry's; not behind it or not free:
+    _NONE_YET.
+    """
     is_behind = board.centre_distance[cell] > board.centre_distance[infantry_post]
     if not is_behind or not is_free(board, units, memory, b, u, cell):
         return _NONE_YET + 1

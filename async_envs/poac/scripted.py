@@ -1,4 +1,6 @@
-"""Scripted teams that play the agents: for sanity measurements, tests and as yardsticks. They pick from the same masks.
+# mypy: disallow-untyped-defs=False
+"""Scripted teams that play the agents: for sanity measurements, tests and as yardsticks. They pick from the
+same masks.
 
     team = ScriptedTeam(simulator, "focus")
     simulator.reset(seeds)
@@ -41,10 +43,10 @@ _OWN_STREAM = 0x5C121B7ED7EA3A5D  # keeps the team's draws apart from the episod
 class ScriptedTeam:
     """Plays Red in every episode of a simulator.
 
-    KAI0, KAI1, KAI2: the built-in bots on the other side. random: uniform over the masks. wait: stands and shoots.
-    focus: gathers at the chariot's start and fires at the weakest. sniper: tank and chariot fire from
-    the hidden cell that the fewest likely posts of the bot see (sniper.py). spotters: the infantry comes along; what
-    the chariot sees from there it can shoot at by guidance only.
+    KAI0, KAI1, KAI2: the built-in bots on the other side. random: uniform over the masks. wait: stands and
+    shoots. focus: gathers at the chariot's start and fires at the weakest. sniper: tank and chariot fire from
+    the hidden cell that the fewest likely posts of the bot see (sniper.py). spotters: the infantry comes
+    along; what the chariot sees from there it can shoot at by guidance only.
     """
 
     def __init__(self, simulator: PoacSimulator, name: str):
@@ -54,35 +56,31 @@ class ScriptedTeam:
         self._simulator = simulator
         self._kind = TEAM_NAMES.index(name)
         self._actions = np.zeros((batch_size, N_AGENTS), np.int64)
-        self._memory = make_memory(batch_size)
         self._streams = np.zeros(batch_size, np.uint64)
-        self._phase = np.zeros(batch_size, np.int32)
-        self._idle = np.zeros(batch_size, np.int32)
         board = simulator.world.board
-        self._cells = np.zeros(2, np.int32)  # gathering cell, firing cell
-        self._way = np.zeros(len(board.hidden), np.int32)  # next cell on the way to the firing cell
+        cells = np.zeros(2, np.int32)  # gathering cell, firing cell
+        way = np.zeros(len(board.hidden), np.int32)  # next cell on the way to the firing cell
         if self._kind >= SNIPER:
-            self._cells[0], self._cells[1], self._way = plan(board, simulator.world.rules.bot)
+            cells[0], cells[1], way = plan(board, simulator.world.rules.bot)
+        phase, idle = np.zeros(batch_size, np.int32), np.zeros(batch_size, np.int32)
+        memory = make_memory(batch_size)
+        self._fields = (self._actions, self._kind, cells, way, phase, idle, self._streams, *memory)
 
     def act(self) -> np.ndarray:
         """[B, 3] int64: what the team does now; our own buffer, to be handed to `step`."""
-        play(
-            self._actions,
-            self._kind,
-            self._cells,
-            self._way,
-            self._phase,
-            self._idle,
-            self._streams,
-            *self._memory,
-            *self._simulator.fields,
-        )
+        world = self._simulator.world
+        if self._kind == RANDOM:
+            play_randomly(self._actions, self._streams, world.streams, world.out.t, world.out.avail_actions)
+        else:
+            play(*self._fields, *self._simulator.fields)
         return self._actions
 
 
 @lean_kernel
 def play(actions, kind, cells, way, phase, idle, streams, post, alarm, waypoint, blind, start, *fields):
-    """The actions of Red in every running episode. Writes: everything that is not in `fields`, and world.orders."""
+    """The actions of Red in every running episode. Writes: everything that is not in `fields`, and
+    world.orders.
+    """
     world = unflatten(fields)
     memory = Memory(post, alarm, waypoint, blind, start)
     for b in range(actions.shape[0]):
@@ -94,16 +92,35 @@ def play(actions, kind, cells, way, phase, idle, streams, post, alarm, waypoint,
             forget(world.units, memory, BLUE, b)
             phase[b], idle[b] = _GATHER, 0
         if kind <= KAI2:
-            command(world.board, world.rules, world.units, world.sight, memory, streams, world.orders, kind, RED, b)
+            command(
+                world.board,
+                world.rules,
+                world.units,
+                world.sight,
+                memory,
+                streams,
+                world.orders,
+                kind,
+                RED,
+                b,
+            )
         elif kind >= SNIPER:
             change_phase(world.units, world.sight, world.tally, kind, cells, phase, idle, b)
         for i in range(N_AGENTS):
             if kind <= KAI2:
                 actions[b, i] = world.orders[b, i]
-            elif kind == RANDOM:
-                actions[b, i] = draw_action(world.out.avail_actions, streams, b, i)
             else:
                 actions[b, i] = play_agent(world, memory, kind, cells, way, phase, streams, b, i)
+
+
+@lean_kernel
+def play_randomly(actions, streams, episode_streams, t, avail_actions):
+    """Uniform over the masks, also in episodes that are over. Writes: actions, streams."""
+    for b in range(actions.shape[0]):
+        if t[b] == 0:
+            streams[b] = episode_streams[b] ^ np.uint64(_OWN_STREAM)
+        for i in range(N_AGENTS):
+            actions[b, i] = draw_action(avail_actions, streams, b, i)
 
 
 @lean_kernel
@@ -169,7 +186,9 @@ def shot_at_weakest(avail_actions, units, b, i):
 
 @lean_kernel
 def change_phase(units, sight, tally, kind, cells, phase, idle, b):
-    """The sniper gathers, then fires, then hunts if there is nothing to fire at. Writes: phase[b], idle[b]."""
+    """The sniper gathers, then fires, then hunts if there is nothing to fire at. Writes: phase[b],
+    idle[b].
+    """
     first = INFANTRY if kind == SPOTTERS else CHARIOT
     if phase[b] == _GATHER:
         is_ready = True

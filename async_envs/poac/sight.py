@@ -1,3 +1,4 @@
+# mypy: disallow-untyped-defs=False
 """Who sees and who can shoot at whom: what follows from where the units stand, found once per step."""
 
 from async_envs.poac.constants import (

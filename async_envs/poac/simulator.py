@@ -31,10 +31,10 @@ from async_envs.poac.types import Board, Memory, Output, Rules, Sight, Tally, Un
 class PoacSimulator(Simulator):
     """B episodes of one scenario. README.md holds the rules, the features and what is our reading.
 
-    Observation [B, 3, 89] float32, state [B, 103] float32, actions [B, 3] int of 15: `noop`, `continue`, `stop`,
-    six moves, `attack-0..2`, `guided-attack-0..2`. Reward of a step: blood the enemy lost less blood we
-    lost. An episode is terminated when a side has no unit left, else truncated at the limit. `world` holds what
-    lies behind these, for scripted teams, pictures and tests.
+    Observation [B, 3, 89] float32, state [B, 103] float32, actions [B, 3] int of 15: `noop`, `continue`,
+    `stop`, six moves, `attack-0..2`, `guided-attack-0..2`. Reward of a step: blood the enemy lost less blood
+    we lost. An episode is terminated when a side has no unit left, else truncated at the limit. `world`
+    holds what lies behind these, for scripted teams, pictures and tests.
 
         sim = make("async:poac-1", "1", batch_size=2)
         sim.reset([1, 2])

@@ -1,4 +1,6 @@
-"""Where the scripted sniper gathers, walks and fires: it knows the map and how the scenario's bot chooses its posts."""
+"""Where the scripted sniper gathers, walks and fires: it knows the map and how the scenario's bot chooses
+its posts.
+"""
 
 from heapq import heappop, heappush
 
@@ -44,7 +46,10 @@ def plan(board: Board, bot: int) -> tuple[int, int, np.ndarray]:
     fire = min(hidden, key=cost, default=int(board.centre_cells[0]))
     _, next_cell = _ways(board, danger, fire)
     gather = gather_near
-    while gather != fire and min((_between(board, int(next_cell[gather]), post) for post in posts), default=0) >= SAFE_FROM:
+    while (
+        gather != fire
+        and min((_between(board, int(next_cell[gather]), post) for post in posts), default=0) >= SAFE_FROM
+    ):
         gather = int(next_cell[gather])
     return gather, fire, next_cell
 
@@ -82,11 +87,11 @@ def likely_posts(board: Board, bot: int) -> tuple[_Weights, _Weights]:
     if bot != KAI2:
         return _nearest_to_centre(board, hidden, N_AGENTS), {}
     infantry = _nearest_to_centre(board, hidden, 1)
+    low, high = CHARIOT_BEHIND
     fire: _Weights = {}
     for post, weight in infantry.items():
         behind = [c for c in hidden if board.centre_distance[c] > board.centre_distance[post]]
-        miss = {c: max(CHARIOT_BEHIND[0] - _between(board, c, post), _between(board, c, post) - CHARIOT_BEHIND[1], 0)
-                for c in behind}  # fmt: skip
+        miss = {c: max(low - _between(board, c, post), _between(board, c, post) - high, 0) for c in behind}
         best = [c for c in behind if miss[c] == min(miss.values())]
         for c in best:
             fire[c] = fire.get(c, 0.0) + 2 * weight / len(best)

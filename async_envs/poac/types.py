@@ -1,3 +1,4 @@
+# mypy: disallow-untyped-defs=False
 """The arrays of a batch of POAC episodes. B episodes, 6 units (0-2 Red, 3-5 Blue), 3 enemies of each unit."""
 
 from typing import NamedTuple
@@ -100,8 +101,8 @@ class World(NamedTuple):
 def flatten(world: World) -> tuple:
     """The fields of a world in a row, as `unflatten` takes them.
 
-    numba looks at every argument of a call, and at a NamedTuple three times longer than at its fields one by one;
-    with 42 of them that decides the speed of a single episode (5 µs against 2).
+    numba looks at every argument of a call, and at a NamedTuple three times longer than at its fields one by
+    one; with 42 of them that decides the speed of a single episode (5 µs against 2).
     """
     return tuple(field for group in world[:_N_GROUPS] for field in group) + tuple(world[_N_GROUPS:])
 

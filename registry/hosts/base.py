@@ -1,8 +1,8 @@
 """What the launcher asks of a host, and what is the same for all of them.
 
 A host is an EPyMARL: registries, an `EpisodeBatch`, configuration files and `run`. Its adapter fills the
-registries with our environment, runner, controllers and learners and absorbs the host's shapes, so that plugins
-need not ask where they are.
+registries with our environment, runner, controllers and learners and absorbs the host's shapes, so that
+plugins need not ask where they are.
 """
 
 import logging
@@ -71,7 +71,8 @@ class Host(ABC):
         logger = logging.getLogger()
         logger.handlers = []
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("[%(levelname)s %(asctime)s] %(name)s %(message)s", "%H:%M:%S"))
+        line = "[%(levelname)s %(asctime)s] %(name)s %(message)s"
+        handler.setFormatter(logging.Formatter(line, "%H:%M:%S"))
         logger.addHandler(handler)
         logger.setLevel("INFO")
         return logger

@@ -25,7 +25,7 @@ class ZooEnv(AsyncEnv):
     """Our environment in PyMARLzoo+'s shape: `step` returns three values, and there is something to print."""
 
     def step(self, actions: Any) -> Any:
-        """(reward, terminated, info); `terminated` includes the step limit, which info["episode_limit"] tells."""
+        """(reward, terminated, info); the step limit sets both terminated and info["episode_limit"]."""
         _, reward, terminated, truncated, info = super().step(actions)
         return reward, bool(terminated or truncated), info
 

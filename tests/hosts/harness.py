@@ -126,7 +126,9 @@ def settings(host: Host, algorithm: str, tmp_path: Path, **changes: Any) -> dict
     return final
 
 
-def train(host: Host, algorithm: str, tmp_path: Path, monkeypatch: Any, **changes: Any) -> tuple[Watched, Heard]:
+def train(
+    host: Host, algorithm: str, tmp_path: Path, monkeypatch: Any, **changes: Any
+) -> tuple[Watched, Heard]:
     """Train a tiny run on `host`; returns its learner, watched, and what was logged and recorded."""
     config = settings(host, algorithm, tmp_path, **changes)
     heard = Heard(tmp_path)
@@ -147,6 +149,7 @@ def train(host: Host, algorithm: str, tmp_path: Path, monkeypatch: Any, **change
     if host.name == "embedded":
         module.run_sequential(module.arguments(config, heard.console_logger), heard, heard, run_dir=tmp_path)
     else:
-        extra = {"device": "cpu", "device_cnn_modules": "cpu", "unique_token": "", "results_path": str(tmp_path)}
+        extra = {"device": "cpu", "device_cnn_modules": "cpu"}
+        extra |= {"unique_token": "", "results_path": str(tmp_path)}
         module.run_sequential(SimpleNamespace(**{**config, **extra}), heard)
     return (caught[0] if caught else None), heard  # type: ignore[return-value]

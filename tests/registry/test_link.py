@@ -23,7 +23,7 @@ print("host runs", sys.argv[1:])
 
 @pytest.fixture
 def checkout(tmp_path):
-    """The least that looks like EPyMARL, tracked by git, in a path with a space and with changes of its own."""
+    """The least that looks like EPyMARL, in git, in a path with a space, with changes of its own."""
     folder = tmp_path / "my epymarl"
     for name, text in {
         "src/main.py": PLAIN_MAIN,
@@ -45,7 +45,8 @@ def checkout(tmp_path):
 
 
 def git(folder, *words):
-    return subprocess.run(["git", "-C", str(folder), *words], check=True, capture_output=True, text=True).stdout
+    words = ("git", "-C", str(folder), *words)
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def files(folder):
@@ -223,9 +224,10 @@ def test_a_real_checkout_trains_when_linked_and_is_clean_when_unlinked(with_smac
         (tmp_path / "site" / "smaclite").mkdir(parents=True)
         (tmp_path / "site" / "smaclite" / "__init__.py").write_text("")
         variables["PYTHONPATH"] = str(tmp_path / "site")
-    words = "env_args.key=async:poac env_args.episode_limit=20 t_max=60 batch_size=2 buffer_size=8 batch_size_run=2"
+    words = "env_args.key=async:poac env_args.episode_limit=20 t_max=60 batch_size=2 buffer_size=8 "
+    words += "batch_size_run=2 test_nepisode=2"
     for algorithm in ("mvd", "async_qmix"):
-        done = command(checkout, f"--config={algorithm}", "with", *words.split(), "test_nepisode=2", **variables)
+        done = command(checkout, f"--config={algorithm}", "with", *words.split(), **variables)
         assert done.returncode == 0, done.stderr[-2000:]
     assert (checkout / "results/sacred/mvd/async-poac/1/records.jsonl").is_file()
     unlink(checkout)

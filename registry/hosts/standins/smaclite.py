@@ -2,7 +2,7 @@
 
 from typing import Any
 
-MISSING = "env=smaclite: the package smaclite is not installed. Install it from its repository, or use another env."
+MISSING = "env=smaclite: the package smaclite is not installed. Install it from its repository, or use ours."
 
 
 def __getattr__(name: str) -> Any:

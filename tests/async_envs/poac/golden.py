@@ -1,4 +1,5 @@
-"""One episode kept in golden.json: `python -m tests.async_envs.poac.golden` has the slow twin play and write it.
+"""One episode kept in golden.json: `python -m tests.async_envs.poac.golden` has the slow twin play and write
+it.
 
 It changes only when the rules, the random streams or the map change, and then results change with it.
 """
@@ -32,7 +33,9 @@ def write():
             eastward = [name for name in available if name in ("move-E", "move-NE", "move-SE")]
             names.append(draw.choice(shots or (eastward if draw.random() < 0.9 and eastward else available)))
         twin.step(names)
-        steps.append({"actions": names, "reward": twin.reward, "cells": [list(unit.cell) for unit in twin.units]})
+        steps.append(
+            {"actions": names, "reward": twin.reward, "cells": [list(unit.cell) for unit in twin.units]}
+        )
     PATH.write_text(json.dumps({"steps": steps, "metrics": twin.metrics()}, separators=(",", ":")) + "\n")
 
 

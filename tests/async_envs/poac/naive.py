@@ -1,7 +1,7 @@
 """A slow twin of POAC in plain Python, written from the rule book (README.md), not from the kernels.
 
-One episode, objects instead of arrays, names instead of indices. It draws from the same random stream in the order
-that the rule book gives, so that it must agree with the kernels on everything.
+One episode, objects instead of arrays, names instead of indices. It draws from the same random stream in the
+order that the rule book gives, so that it must agree with the kernels on everything.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,40 @@ from fractions import Fraction
 DIRECTIONS = ("E", "NE", "NW", "W", "SW", "SE")
 KINDS = ("infantry", "chariot", "tank")
 TABLE = {  # Table 2; blood and damage in tenths
-    "infantry": dict(blood=70, sight=5, range=3, damage={"infantry": 8, "armour": 8}, hit={"infantry": 6, "armour": 7},
-                     preparation=2, guides=True, guided_range=5, steps={"paper": 5, "original": 5}),
-    "chariot": dict(blood=80, sight=10, range=7, damage={"infantry": 8, "armour": 15}, hit={"infantry": 6, "armour": 7},
-                    preparation=2, guides=True, guided_range=10, steps={"paper": 4, "original": 1}),
-    "tank": dict(blood=100, sight=10, range=7, damage={"infantry": 6, "armour": 12}, hit={"infantry": 6, "armour": 8},
-                 preparation=0, guides=False, guided_range=0, steps={"paper": 2, "original": 1}),
-}  # fmt: skip
+    "infantry": dict(
+        blood=70,
+        sight=5,
+        range=3,
+        damage={"infantry": 8, "armour": 8},
+        hit={"infantry": 6, "armour": 7},
+        preparation=2,
+        guides=True,
+        guided_range=5,
+        steps={"paper": 5, "original": 5},
+    ),
+    "chariot": dict(
+        blood=80,
+        sight=10,
+        range=7,
+        damage={"infantry": 8, "armour": 15},
+        hit={"infantry": 6, "armour": 7},
+        preparation=2,
+        guides=True,
+        guided_range=10,
+        steps={"paper": 4, "original": 1},
+    ),
+    "tank": dict(
+        blood=100,
+        sight=10,
+        range=7,
+        damage={"infantry": 6, "armour": 12},
+        hit={"infantry": 6, "armour": 8},
+        preparation=0,
+        guides=False,
+        guided_range=0,
+        steps={"paper": 2, "original": 1},
+    ),
+}
 SIZES = {"1": (13, 23), "2": (13, 23), "3": (17, 27), "4": (27, 37), "5": (27, 37)}
 GUIDED = {"1": False, "2": False, "3": True, "4": True, "5": True}
 BOTS = {"1": "KAI0", "2": "KAI1", "3": "KAI0", "4": "KAI1", "5": "KAI2"}
@@ -86,8 +113,18 @@ def between(a, b):
 class Game:
     """One episode."""
 
-    def __init__(self, scenario, hidden, seed, bot=None, speeds="paper", guided=None, random_start=False, patience=0,
-                 episode_limit=600):  # fmt: skip
+    def __init__(
+        self,
+        scenario,
+        hidden,
+        seed,
+        bot=None,
+        speeds="paper",
+        guided=None,
+        random_start=False,
+        patience=0,
+        episode_limit=600,
+    ):
         self.rows, self.columns = SIZES[scenario]
         self.hidden = {(r, c) for r in range(self.rows) for c in range(self.columns) if hidden[r][c]}
         self.bot = bot or BOTS[scenario]
@@ -110,25 +147,36 @@ class Game:
         middle = [(r, c) for r in range(self.rows) for c in range(self.columns) if self.inside((r, c))]
         self.centres = [c for c in middle if between(c, self.rotated(c)) <= 1]
 
-    # --- geometry -------------------------------------------------------------------------------------------------
+    # --- geometry -------------------------------------------------------------------------------------------
 
     def inside(self, cell):
         row, column = cell
-        return 0 <= row < self.rows and 0 <= column < self.columns and not (row % 2 and column == self.columns - 1)
+        return (
+            0 <= row < self.rows
+            and 0 <= column < self.columns
+            and not (row % 2 and column == self.columns - 1)
+        )
 
     def rotated(self, cell):
         return self.rows - 1 - cell[0], self.columns - 1 - cell[0] % 2 - cell[1]
 
     def beside(self, cell, direction):
         x, _, z = cube(cell)
-        step_x, step_z = {"E": (1, 0), "NE": (1, -1), "NW": (0, -1), "W": (-1, 0), "SW": (-1, 1), "SE": (0, 1)}[direction]
+        step_x, step_z = {
+            "E": (1, 0),
+            "NE": (1, -1),
+            "NW": (0, -1),
+            "W": (-1, 0),
+            "SW": (-1, 1),
+            "SE": (0, 1),
+        }[direction]
         x, z = x + step_x, z + step_z
         return z, x + (z - z % 2) // 2
 
     def to_centre(self, cell):
         return min(between(cell, centre) for centre in self.centres)
 
-    # --- seeing and reach -----------------------------------------------------------------------------------------
+    # --- seeing and reach -----------------------------------------------------------------------------------
 
     def enemies(self, unit):
         return self.units[3:] if unit.side == 0 else self.units[:3]
@@ -143,13 +191,15 @@ class Game:
         return unit.lives and enemy.lives and between(unit.cell, enemy.cell) <= sight
 
     def reach(self, unit, enemy):
-        """"attack", "guided-attack" or "", timers apart."""
+        """ "attack", "guided-attack" or "", timers apart."""
         if not (unit.lives and enemy.lives):
             return ""
         cells = between(unit.cell, enemy.cell)
         if self.sees(unit, enemy) and cells <= unit.numbers["range"]:
             return "attack"
-        spotters = [f for f in self.friends(unit) if f is not unit and f.numbers["guides"] and self.sees(f, enemy)]
+        spotters = [
+            f for f in self.friends(unit) if f is not unit and f.numbers["guides"] and self.sees(f, enemy)
+        ]
         if self.guided and unit.numbers["guides"] and spotters and cells <= unit.numbers["guided_range"]:
             return "guided-attack"
         return ""
@@ -165,17 +215,21 @@ class Game:
             return ["continue"]
         names = ["stop"] + [f"move-{d}" for d in DIRECTIONS if self.inside(self.beside(unit.cell, d))]
         if self.ready(unit):
-            names += [f"{self.reach(unit, e)}-{j}" for j, e in enumerate(self.enemies(unit)) if self.reach(unit, e)]
+            names += [
+                f"{self.reach(unit, e)}-{j}" for j, e in enumerate(self.enemies(unit)) if self.reach(unit, e)
+            ]
         return names
 
-    # --- one step -------------------------------------------------------------------------------------------------
+    # --- one step -------------------------------------------------------------------------------------------
 
     def step(self, names):
         """`names`: the actions of the three agents."""
         orders = list(names) + self.bot_orders(1)
         wounds = [0] * 6
         shooters = set()
-        for u, (unit, order) in enumerate(zip(self.units, orders)):  # (1) shots, on the situation before the step
+        for u, (unit, order) in enumerate(
+            zip(self.units, orders)
+        ):  # (1) shots, on the situation before the step
             if "attack" in order:
                 j = int(order[-1])
                 enemy = self.enemies(unit)[j]
@@ -211,14 +265,27 @@ class Game:
         self.t += 1
         self.reward = (lost[1] - lost[0]) / 10
         self.lost = [self.lost[0] + lost[0], self.lost[1] + lost[1]]
-        self.terminated = not all(any(unit.lives for unit in side) for side in (self.units[:3], self.units[3:]))
+        self.terminated = not all(
+            any(unit.lives for unit in side) for side in (self.units[:3], self.units[3:])
+        )
         self.truncated = not self.terminated and self.t == self.limit
         self.over = self.terminated or self.truncated
 
     def metrics(self):
         if not self.over:
-            return dict.fromkeys(("battle_won", "draw", "contact", "damage_dealt", "damage_taken", "enemies_dead",
-                                  "allies_dead", "guided_shots"), 0.0)  # fmt: skip
+            return dict.fromkeys(
+                (
+                    "battle_won",
+                    "draw",
+                    "contact",
+                    "damage_dealt",
+                    "damage_taken",
+                    "enemies_dead",
+                    "allies_dead",
+                    "guided_shots",
+                ),
+                0.0,
+            )
         return dict(
             battle_won=float(self.lost[1] > self.lost[0]),
             draw=float(self.lost[1] == self.lost[0]),
@@ -230,7 +297,7 @@ class Game:
             guided_shots=float(self.guided_shots[0]),
         )
 
-    # --- observation ----------------------------------------------------------------------------------------------
+    # --- observation ----------------------------------------------------------------------------------------
 
     def body(self, unit):
         features = {f"is_{kind}": float(unit.kind == kind) for kind in KINDS}
@@ -287,10 +354,12 @@ class Game:
         for unit in self.units:
             about = {"alive": 1.0, **self.body(unit)}
             about = about if unit.lives else dict.fromkeys(about, 0.0)
-            features |= {f"{('red', 'blue')[unit.side]}_{unit.kind}.{name}": value for name, value in about.items()}
+            features |= {
+                f"{('red', 'blue')[unit.side]}_{unit.kind}.{name}": value for name, value in about.items()
+            }
         return features | {"time": self.t / self.limit}
 
-    # --- the bots -------------------------------------------------------------------------------------------------
+    # --- the bots -------------------------------------------------------------------------------------------
 
     def bot_orders(self, side):
         units = self.units[3 * side : 3 * side + 3]
@@ -328,6 +397,7 @@ class Game:
         if targets and not self.ready(unit):
             return "stop"
         if targets:
+
             def score(target):
                 enemy = target[1]
                 per_shot = unit.numbers["damage"][enemy.armour] * unit.numbers["hit"][enemy.armour]
@@ -346,7 +416,9 @@ class Game:
             return "stop"
         moves = [d for d in DIRECTIONS if self.inside(self.beside(unit.cell, d))]
         best = min(between(self.beside(unit.cell, d), goal) for d in moves)
-        return "move-" + self.stream.choose([d for d in moves if between(self.beside(unit.cell, d), goal) == best])
+        return "move-" + self.stream.choose(
+            [d for d in moves if between(self.beside(unit.cell, d), goal) == best]
+        )
 
     def nearest(self, unit, enemies):
         best = min(between(unit.cell, e.cell) for e in enemies)
@@ -390,6 +462,7 @@ class Game:
         infantry.post = self.nearest_hidden(infantry)
         behind = [c for c in self.free_hidden(chariot) if self.to_centre(c) > self.to_centre(infantry.post)]
         if behind:
+
             def miss(cell):
                 cells = between(cell, infantry.post)
                 return min(abs(cells - wanted) for wanted in (3, 4, 5))

@@ -20,7 +20,9 @@ class Scene:
         self.columns = self.sim.scenario.columns
 
     def place(self, **cells):
-        """`red_tank=(row, column)` and so on; units that are not named are dead. Everybody prepared, Blue disarmed."""
+        """`red_tank=(row, column)` and so on; units that are not named are dead. Everybody prepared, Blue
+        disarmed.
+        """
         names = ["red_infantry", "red_chariot", "red_tank", "blue_infantry", "blue_chariot", "blue_tank"]
         assert set(cells) <= set(names)
         for u, name in enumerate(names):

@@ -1,4 +1,6 @@
-"""The kernels play exactly as the slow twin does: observations, masks, rewards, ends, metrics, bots and draws."""
+"""The kernels play exactly as the slow twin does: observations, masks, rewards, ends, metrics, bots and
+draws.
+"""
 
 import random
 
@@ -24,7 +26,9 @@ def pair(scenario, seed, **options):
     size = SCENARIOS[scenario]
     simulator = make(f"async:poac-{scenario}", scenario, batch_size=1, **options)
     simulator.reset([seed])
-    return simulator, Game(scenario, read_hidden(map_path(scenario), size.rows, size.columns), seed, **options)
+    return simulator, Game(
+        scenario, read_hidden(map_path(scenario), size.rows, size.columns), seed, **options
+    )
 
 
 def check_same(simulator, twin):

@@ -22,7 +22,9 @@ def test_scenario_keeps_the_contract(variant):
     """Twice, so that both kinds of end are seen: cut off early, and hunted until one side is dead."""
 
     def unchecked(**options):
-        report = check_simulator(lambda size: make(f"async:poac-{variant}", variant, size, **options), range(16))
+        report = check_simulator(
+            lambda size: make(f"async:poac-{variant}", variant, size, **options), range(16)
+        )
         return set(report.unchecked)
 
     left = unchecked(bot="KAI0", episode_limit=40, random_start=True) & unchecked(bot="KAI0")
@@ -36,8 +38,10 @@ def test_invariants_of_random_play(variant, seed, random_start):
     team = ScriptedTeam(sim, "random")
     sim.reset([(seed + k) % 2**64 for k in range(4)])
     units = sim.world.units
-    flags = {name: [k for k, n in enumerate(sim.obs_names) if n.startswith("enemy") and n.endswith("." + name)]
-             for name in ("can_be_attacked", "can_be_attacked_by_guidance")}  # fmt: skip
+    flags = {
+        name: [k for k, n in enumerate(sim.obs_names) if n.startswith("enemy") and n.endswith("." + name)]
+        for name in ("can_be_attacked", "can_be_attacked_by_guidance")
+    }
     blood = units.blood.copy()
     while not (sim.terminated | sim.truncated).all():
         sim.step(team.act())
@@ -48,5 +52,7 @@ def test_invariants_of_random_play(variant, seed, random_start):
         assert (sim.world.board.neighbours[units.cell] >= 0).any(-1).all()
         assert (abs(sim.obs) <= 1).all() and (sim.state >= 0).all() and (sim.state <= 1).all()
         np.testing.assert_array_equal(sim.obs[..., flags["can_be_attacked"]], sim.avail_actions[..., 9:12])
-        np.testing.assert_array_equal(sim.obs[..., flags["can_be_attacked_by_guidance"]], sim.avail_actions[..., 12:])
+        np.testing.assert_array_equal(
+            sim.obs[..., flags["can_be_attacked_by_guidance"]], sim.avail_actions[..., 12:]
+        )
         blood = units.blood.copy()

@@ -166,7 +166,14 @@ def test_board_knows_what_lies_around_a_cell():
     hidden[6, 12] = True
     board = make_board(scenario, hidden)
     centre = 6 * 23 + 11
-    assert board.neighbours[centre].tolist() == [centre + 1, 5 * 23 + 11, 5 * 23 + 10, centre - 1, 7 * 23 + 10, 7 * 23 + 11]
+    assert board.neighbours[centre].tolist() == [
+        centre + 1,
+        5 * 23 + 11,
+        5 * 23 + 10,
+        centre - 1,
+        7 * 23 + 10,
+        7 * 23 + 11,
+    ]
     assert board.features[centre].tolist() == [0.5, 0.5, 0] + [1, 1] + [1, 0] * 5
     assert board.neighbours[0].tolist() == [1, -1, -1, -1, -1, 23]
     assert board.hidden_cells.tolist() == [centre + 1]

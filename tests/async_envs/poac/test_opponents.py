@@ -1,4 +1,6 @@
-"""What the built-in bots do, by example; that every choice agrees with the twin is tested in test_agrees_with_naive.py."""
+"""What the built-in bots do, by example; that every choice agrees with the twin is tested in
+test_agrees_with_naive.py.
+"""
 
 import numpy as np
 import pytest
@@ -30,11 +32,13 @@ def orders(scene):
     return [scene.sim.action_names[a] for a in scene.sim.world.orders[0, 3:]]
 
 
-# --- KAI0 -------------------------------------------------------------------------------------------------------------
+# --- KAI0 ---------------------------------------------------------------------------------------------------
 
 
 def test_kai0_goes_straight_to_the_centre_then_to_the_enemy_chariot_s_start_and_back():
-    s = Scene("1", bot="KAI0").place(blue_tank=(6, 12), red_infantry=(0, 21), red_tank=(0, 21))  # out of its sight
+    s = Scene("1", bot="KAI0").place(
+        blue_tank=(6, 12), red_infantry=(0, 21), red_tank=(0, 21)
+    )  # out of its sight
     s.sim.world.memory.waypoint[0] = 0
     rest(s, 2)
     assert s.cell(BLUE_TANK) == (6, 11)  # the centre
@@ -65,8 +69,12 @@ def test_a_bot_with_an_enemy_in_range_starts_no_move():
 
 
 def test_a_bot_shoots_first_whom_it_expects_to_kill_soonest():
-    """Tank's expected damage: .36 to infantry, .96 to armour. 7 blood of infantry take 19 shots, a whole tank 10.4."""
-    s = Scene("1", bot="KAI0").place(blue_tank=(6, 20), red_infantry=(6, 18), red_tank=(6, 13), red_chariot=(6, 13))
+    """Tank's expected damage: .36 to infantry, .96 to armour. 7 blood of infantry take 19 shots, a whole
+    tank 10.4.
+    """
+    s = Scene("1", bot="KAI0").place(
+        blue_tank=(6, 20), red_infantry=(6, 18), red_tank=(6, 13), red_chariot=(6, 13)
+    )
     s.units.cooldown[0, BLUE_TANK] = 0
     assert orders(rest(s, 1))[2] == "attack-1"  # the chariot, 8.3 shots
     s.units.cooldown[0, BLUE_TANK] = 0
@@ -82,7 +90,9 @@ def test_among_equally_soon_kills_the_nearest_is_shot():
 
 
 def test_every_tie_between_equal_ways_is_open():
-    """From the start of the tank the centre can be reached by two first moves; each is taken in about half the games."""
+    """From the start of the tank the centre can be reached by two first moves; each is taken in about half
+    the games.
+    """
     sim = make("async:poac-1", "1", batch_size=2000)
     sim.reset(range(2000))
     sim.step(np.full((2000, 3), 2))
@@ -91,7 +101,7 @@ def test_every_tie_between_equal_ways_is_open():
     assert (abs(counts - 1000) < 150).all()  # more than six standard deviations
 
 
-# --- KAI1 -------------------------------------------------------------------------------------------------------------
+# --- KAI1 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", ["2", "3", "4", "5"])
@@ -99,8 +109,11 @@ def test_kai1_takes_the_free_hidden_cells_of_its_side_nearest_to_the_centre(scen
     s = Scene(scenario, bot="KAI1")
     s.step(*STOP)
     board, memory = s.sim.world.board, s.sim.world.memory
-    own = [c for c in board.hidden_cells
-           if board_distance(s, c, memory.start[0, BLUE]) < board_distance(s, c, memory.start[0, RED])]  # fmt: skip
+    own = [
+        c
+        for c in board.hidden_cells
+        if board_distance(s, c, memory.start[0, BLUE]) < board_distance(s, c, memory.start[0, RED])
+    ]
     posts = memory.post[0, 3:]
     assert len(set(posts.tolist())) == 3 and set(posts) <= set(own)
     assert sorted(board.centre_distance[posts]) == sorted(board.centre_distance[own])[:3]
@@ -143,7 +156,7 @@ def test_patience_makes_an_ambush_play_kai0_until_it_sees_somebody():
     assert all(order.startswith("move-") for order in orders(s))
 
 
-# --- KAI2 -------------------------------------------------------------------------------------------------------------
+# --- KAI2 ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scenario", ["2", "3", "4", "5"])
@@ -161,7 +174,9 @@ def test_kai2_puts_the_chariot_behind_the_infantry_and_the_tank_with_it(scenario
 def test_kai2_s_tank_leaves_its_post_for_enemies_near_it_only_and_returns():
     s = Scene("3", bot="KAI2", guided=False)
     s.place(blue_tank=(8, 12), blue_infantry=(8, 3), red_infantry=(8, 4))
-    s.sim.world.memory.post[0, BLUE_TANK] = 8 * 27 + 10  # the enemy is 6 cells from the post and 8 from the tank
+    s.sim.world.memory.post[0, BLUE_TANK] = (
+        8 * 27 + 10
+    )  # the enemy is 6 cells from the post and 8 from the tank
     rest(s, 1)
     assert orders(s)[2] == "move-W"
     s.place(blue_tank=(8, 13), blue_infantry=(8, 3), red_infantry=(8, 4))
@@ -178,7 +193,7 @@ def test_kai2_fires_what_the_infantry_spots():
     assert orders(s)[1] == "guided-attack-2"
 
 
-# --- sides ------------------------------------------------------------------------------------------------------------
+# --- sides --------------------------------------------------------------------------------------------------
 
 
 def play(scenario, team, bot, n_games):

@@ -1,4 +1,6 @@
-"""The rule book by example. Rows of the 13 x 23 map: (row, column); distances along a row are differences of columns."""
+"""The rule book by example. Rows of the 13 x 23 map: (row, column); distances along a row are differences of
+columns.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ def scene(scenario="1", bot="KAI1", **options):
     return Scene(scenario, bot=bot, **options)
 
 
-# --- moving -----------------------------------------------------------------------------------------------------------
+# --- moving -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("agent, steps", [(INFANTRY, 5), (CHARIOT, 4), (TANK, 2)])
@@ -45,9 +47,15 @@ def test_original_speeds_make_only_the_infantry_wait():
 
 @pytest.mark.parametrize(
     "direction, from_even, from_odd",
-    [("E", (0, 1), (0, 1)), ("NE", (-1, 0), (-1, 1)), ("NW", (-1, -1), (-1, 0)),
-     ("W", (0, -1), (0, -1)), ("SW", (1, -1), (1, 0)), ("SE", (1, 0), (1, 1))],
-)  # fmt: skip
+    [
+        ("E", (0, 1), (0, 1)),
+        ("NE", (-1, 0), (-1, 1)),
+        ("NW", (-1, -1), (-1, 0)),
+        ("W", (0, -1), (0, -1)),
+        ("SW", (1, -1), (1, 0)),
+        ("SE", (1, 0), (1, 1)),
+    ],
+)
 def test_odd_rows_are_shoved_right(direction, from_even, from_odd):
     for start, step in (((6, 5), from_even), ((7, 5), from_odd)):
         s = scene().place(red_tank=start, blue_tank=(0, 22))
@@ -83,7 +91,7 @@ def test_killed_on_the_way_dies_where_it_started():
     assert (s.sim.state[0, own] == 0).all()
 
 
-# --- timers -----------------------------------------------------------------------------------------------------------
+# --- timers -------------------------------------------------------------------------------------------------
 
 
 def test_a_shot_forbids_the_next_step_and_allows_the_one_after():
@@ -120,14 +128,17 @@ def test_everybody_is_prepared_at_the_start():
     assert (scene().units.preparation == 0).all()
 
 
-# --- shooting ---------------------------------------------------------------------------------------------------------
+# --- shooting -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("agent, name, against_infantry, against_armour, cells", [
-    (INFANTRY, "red_infantry", (8, 6), (8, 7), 3),
-    (CHARIOT, "red_chariot", (8, 6), (15, 7), 5),
-    (TANK, "red_tank", (6, 6), (12, 8), 5),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "agent, name, against_infantry, against_armour, cells",
+    [
+        (INFANTRY, "red_infantry", (8, 6), (8, 7), 3),
+        (CHARIOT, "red_chariot", (8, 6), (15, 7), 5),
+        (TANK, "red_tank", (6, 6), (12, 8), 5),
+    ],
+)
 def test_damage_and_probability_of_table_2(agent, name, against_infantry, against_armour, cells):
     for enemy, (damage, tenths) in enumerate((against_infantry, against_armour, against_armour)):
         target = ("blue_infantry", "blue_chariot", "blue_tank")[enemy]
@@ -138,7 +149,9 @@ def test_damage_and_probability_of_table_2(agent, name, against_infantry, agains
             assert s.step(*names).sim.reward[0] == np.float32(expected)
 
 
-@pytest.mark.parametrize("agent, name, cells", [(INFANTRY, "red_infantry", 3), (CHARIOT, "red_chariot", 7), (TANK, "red_tank", 7)])  # fmt: skip
+@pytest.mark.parametrize(
+    "agent, name, cells", [(INFANTRY, "red_infantry", 3), (CHARIOT, "red_chariot", 7), (TANK, "red_tank", 7)]
+)
 def test_attacked_distance(agent, name, cells):
     assert scene().place(**{name: (6, 5)}, blue_tank=(6, 5 + cells)).shots(agent) == {"attack-2"}
     assert scene().place(**{name: (6, 5)}, blue_tank=(6, 6 + cells)).shots(agent) == set()
@@ -172,7 +185,7 @@ def test_shots_draw_in_unit_order():
     assert s.sim.reward[0] == np.float32(1.2)  # the tank's
 
 
-# --- seeing -----------------------------------------------------------------------------------------------------------
+# --- seeing -------------------------------------------------------------------------------------------------
 
 
 def hidden_cell(s):
@@ -186,7 +199,10 @@ def hidden_cell(s):
     raise AssertionError("the map has no such cell")
 
 
-@pytest.mark.parametrize("agent, name, open_cells, hidden_cells", [(INFANTRY, "red_infantry", 5, 2), (CHARIOT, "red_chariot", 10, 5), (TANK, "red_tank", 10, 5)])  # fmt: skip
+@pytest.mark.parametrize(
+    "agent, name, open_cells, hidden_cells",
+    [(INFANTRY, "red_infantry", 5, 2), (CHARIOT, "red_chariot", 10, 5), (TANK, "red_tank", 10, 5)],
+)
 def test_hidden_terrain_halves_the_observed_distance(agent, name, open_cells, hidden_cells):
     for cells, seen in ((open_cells, 1.0), (open_cells + 1, 0.0)):
         s = scene().place(**{name: (6, 5)}, blue_tank=(6, 5 + cells))
@@ -227,7 +243,7 @@ def test_an_enemy_s_move_is_not_observed_and_an_ally_s_is():
     assert s.obs(TANK, "enemy_2.seen") == 1.0 and s.obs(TANK, "enemy_2.moving") == 0.0
 
 
-# --- guided shooting --------------------------------------------------------------------------------------------------
+# --- guided shooting ----------------------------------------------------------------------------------------
 
 
 def guided_scene(**cells):
@@ -250,7 +266,10 @@ def test_guided_attack_is_for_what_attack_cannot():
 
 @pytest.mark.parametrize("cells, shots", [(4, {"guided-attack-2"}), (5, {"guided-attack-2"}), (6, set())])
 def test_infantry_fires_guided_up_to_five_cells(cells, shots):
-    assert guided_scene(red_infantry=(8, 2), red_chariot=(8, 2), blue_tank=(8, 2 + cells)).shots(INFANTRY) == shots
+    assert (
+        guided_scene(red_infantry=(8, 2), red_chariot=(8, 2), blue_tank=(8, 2 + cells)).shots(INFANTRY)
+        == shots
+    )
 
 
 @pytest.mark.parametrize("cells, shots", [(10, {"guided-attack-2"}), (11, set())])
@@ -279,7 +298,7 @@ def test_option_guided_overrides_the_scenario():
     assert scene("3", guided=False).place(**cells).shots(CHARIOT) == set()
 
 
-# --- ends -------------------------------------------------------------------------------------------------------------
+# --- ends ---------------------------------------------------------------------------------------------------
 
 
 def test_limit_truncates_and_no_damage_is_a_draw():
@@ -289,9 +308,15 @@ def test_limit_truncates_and_no_damage_is_a_draw():
         s.step("stop", "stop", "stop")
     assert s.sim.truncated[0] and not s.sim.terminated[0]
     assert {name: float(values[0]) for name, values in s.sim.metrics.items()} == {
-        "battle_won": 0, "draw": 1, "contact": 0, "damage_dealt": 0, "damage_taken": 0, "enemies_dead": 0,
-        "allies_dead": 0, "guided_shots": 0,
-    }  # fmt: skip
+        "battle_won": 0,
+        "draw": 1,
+        "contact": 0,
+        "damage_dealt": 0,
+        "damage_taken": 0,
+        "enemies_dead": 0,
+        "allies_dead": 0,
+        "guided_shots": 0,
+    }
 
 
 def test_the_last_kill_at_the_limit_terminates():
@@ -319,10 +344,12 @@ def test_starts_and_random_start():
     sim.reset(range(400))
     shifts = np.divmod(sim.world.units.cell, 23)[0] - [4, 6, 8, 8, 6, 4]
     assert (shifts[:, :3] == shifts[:, :1]).all() and (shifts[:, 3:] == shifts[:, 3:4]).all()
-    assert {tuple(pair) for pair in shifts[:, [0, 3]].tolist()} == {(a, b) for a in (-2, 0, 2) for b in (-2, 0, 2)}
+    assert {tuple(pair) for pair in shifts[:, [0, 3]].tolist()} == {
+        (a, b) for a in (-2, 0, 2) for b in (-2, 0, 2)
+    }
 
 
-# --- errors and publication -------------------------------------------------------------------------------------------
+# --- errors and publication ---------------------------------------------------------------------------------
 
 
 def test_error_line_tells_what_the_agent_is_busy_with():
@@ -335,15 +362,24 @@ def test_error_line_tells_what_the_agent_is_busy_with():
     )
 
 
-@pytest.mark.parametrize("options, line", [
-    ({"bott": "KAI0"}, "async:poac-1: unknown option 'bott'. Did you mean 'bot'?"),
-    ({"bot": "KAI3"}, "async:poac-1: option bot='KAI3' is not accepted, expected one of KAI0, KAI1, KAI2."),
-    ({"patience": -1}, "async:poac-1: option patience=-1 is not accepted"),
-    ({"episode_limit": 0}, "async:poac-1: option episode_limit=0 is not accepted"),
-    ({"guided": 1}, "async:poac-1: option guided=1 is a int, expected True or False."),
-    ({"speeds": "fast"}, "async:poac-1: option speeds='fast' is not accepted, expected one of paper, original."),
-    ({"random_start": "yes"}, "async:poac-1: option random_start='yes' is a str"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "options, line",
+    [
+        ({"bott": "KAI0"}, "async:poac-1: unknown option 'bott'. Did you mean 'bot'?"),
+        (
+            {"bot": "KAI3"},
+            "async:poac-1: option bot='KAI3' is not accepted, expected one of KAI0, KAI1, KAI2.",
+        ),
+        ({"patience": -1}, "async:poac-1: option patience=-1 is not accepted"),
+        ({"episode_limit": 0}, "async:poac-1: option episode_limit=0 is not accepted"),
+        ({"guided": 1}, "async:poac-1: option guided=1 is a int, expected True or False."),
+        (
+            {"speeds": "fast"},
+            "async:poac-1: option speeds='fast' is not accepted, expected one of paper, original.",
+        ),
+        ({"random_start": "yes"}, "async:poac-1: option random_start='yes' is a str"),
+    ],
+)
 def test_options_are_checked(options, line):
     with pytest.raises(ValueError) as caught:
         make("async:poac-1", "1", **options)
@@ -360,8 +396,16 @@ def test_what_is_published_has_the_promised_sizes():
     assert (sim.obs_dim, sim.state_dim, sim.n_actions, sim.n_agents) == (89, 103, 15, 3)
     assert len(set(sim.obs_names)) == 89 and len(set(sim.state_names)) == 103
     assert sim.action_names[:9] == (
-        "noop", "continue", "stop", "move-E", "move-NE", "move-NW", "move-W", "move-SW", "move-SE",
-    )  # fmt: skip
+        "noop",
+        "continue",
+        "stop",
+        "move-E",
+        "move-NE",
+        "move-NW",
+        "move-W",
+        "move-SW",
+        "move-SE",
+    )
 
 
 def test_disarmed_bots_stay_disarmed():
