@@ -1,7 +1,7 @@
 """The README's picture, from a real episode: `python -m benchmarks.picture docs/episode.svg`."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -92,8 +92,8 @@ def draw(decisions: list[Decision], path: Path) -> None:
             axis.text(decision.end + 0.15, height + 1.1, "✕ destroyed", va="center", fontsize=9)
         if length > 1:
             label = decision.action.replace("move-", "move ")
-            axis.text(decision.start + 0.6 + (length - 0.6) / 2, height + 1.1, label, color="white", fontsize=8,
-                      ha="center", va="center", clip_on=True)
+            middle = decision.start + 0.3 + length / 2
+            axis.text(middle, height + 1.1, label, color="white", fontsize=8, ha="center", va="center", clip_on=True)
             for t in range(decision.start + 1, decision.end):
                 axis.broken_barh([(t + 0.06, 0.88)], (height + 0.32, 0.36), facecolor="none",
                                  edgecolor=COLOURS[kind], hatch="////", linewidth=1)
@@ -108,7 +108,7 @@ def draw(decisions: list[Decision], path: Path) -> None:
     axis.set_xlabel("environment step")
     axis.spines[["left", "right", "top"]].set_visible(False)
     axis.grid(axis="x", alpha=0.25)
-    handles = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
+    handles: list[Any] = [Patch(color=colour, label=name) for name, colour in COLOURS.items()]
     handles.append(plt.Line2D([], [], marker="o", color="#4c78a8", markerfacecolor="white", linestyle="",
                               label="decides"))
     handles.append(Patch(facecolor="none", edgecolor="#4c78a8", hatch="////",

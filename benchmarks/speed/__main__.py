@@ -56,7 +56,8 @@ def table(report: dict[str, Any]) -> str:
     for benchmark in report["benchmarks"]:
         name = benchmark["fullname"].split("/")[-1].replace("::", " ").removeprefix("test_")
         told = ", ".join(f"{key} {figure(value)}" for key, value in benchmark["extra_info"].items())
-        rows.append((name, f"{benchmark['stats']['median'] * 1e3:,.2f} ms", str(benchmark["stats"]["rounds"]), told))
+        median_ms = benchmark["stats"]["median"] * 1e3
+        rows.append((name, f"{median_ms:,.2f} ms", str(benchmark["stats"]["rounds"]), told))
     header = ("benchmark", "median", "rounds", "figures")
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(3)]
     return "\n".join(

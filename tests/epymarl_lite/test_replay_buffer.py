@@ -134,6 +134,19 @@ def test_a_sample_reaches_to_the_longest_episode_and_no_further():
     assert not short["state"][0, 3:].any() and not short["filled"][0, 3:].any()
 
 
+def test_episodes_of_a_shorter_batch_are_followed_by_zeros():
+    random = np.random.default_rng(3)
+    buffer = a_buffer()
+    buffer.insert_episode_batch(a_batch(random, 2))
+    buffer.sample(2)  # leaves its rows in the batch that the next sample reuses
+    short = a_batch(random, n_steps=5)
+    buffer.insert_episode_batch(short)
+    sample = buffer.episodes([0, 2])
+    assert sample.max_seq_length == 9
+    assert_same_bits(short, sample[1:, :5])
+    assert not sample["obs"][1, 5:].any() and not sample["filled"][1, 5:].any()
+
+
 def test_sampling_depends_on_its_own_seed_alone():
     def slots(seed, disturb=False):
         buffer = a_buffer(8, seed=seed)

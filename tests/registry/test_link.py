@@ -58,9 +58,10 @@ def files(folder):
 
 
 def command(checkout, *words, **variables):
+    inherited = {name: os.environ[name] for name in os.environ if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
         [sys.executable, "src/main.py", *words],
-        cwd=checkout, capture_output=True, text=True, check=False, env={**os.environ, **variables},
+        cwd=checkout, capture_output=True, text=True, check=False, env={**inherited, **variables},
     )  # fmt: skip
 
 

@@ -124,6 +124,7 @@ def test_a_full_disk_is_an_error_and_the_record_stays_whole(tmp_path, monkeypatc
         with pytest.raises(OSError, match="the record could not be written .*No space left"):
             recorder.metric("loss", 2.0, 2)
         monkeypatch.undo()
+        assert (tmp_path / RECORDS).read_bytes().endswith(b"\n")
     assert [1.0] == [record["value"] for record in read_records(tmp_path)]
 
 
@@ -159,6 +160,14 @@ recorder.status("RUNNING")
 os._exit(1)
 """
     subprocess.run([sys.executable, "-c", code], check=False)
+    assert STALE == run_status(tmp_path)
+
+
+def test_a_run_whose_process_number_was_given_to_another_is_stale(tmp_path):
+    with Recorder(tmp_path) as recorder:
+        recorder.status("RUNNING")
+    beat = json.loads((tmp_path / HEARTBEAT).read_text())
+    (tmp_path / HEARTBEAT).write_text(json.dumps({**beat, "pid_started": beat["pid_started"] - 100}))
     assert STALE == run_status(tmp_path)
 
 
