@@ -130,7 +130,6 @@ SCENARIOS = {
     "4": Scenario(27, 37, guided=True, bot="KAI1"),
     "5": Scenario(27, 37, guided=True, bot="KAI2"),
 }
-EPISODE_LIMIT = 600  # steps
 
 METRIC_NAMES = (
     "battle_won",

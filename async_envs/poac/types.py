@@ -102,7 +102,7 @@ def flatten(world: World) -> tuple:
     """The fields of a world in a row, as `unflatten` takes them.
 
     numba looks at every argument of a call, and at a NamedTuple three times longer than at its fields one by
-    one; with 42 of them that decides the speed of a single episode (5 µs against 2).
+    one; with some forty of them that decides the speed of a single episode (5 µs against 2).
     """
     return tuple(field for group in world[:_N_GROUPS] for field in group) + tuple(world[_N_GROUPS:])
 

@@ -59,10 +59,13 @@ def final_of(run_dir):
     """All that a run leaves: its records, and its last checkpoint as numbers."""
     loaded = read_checkpoint(run_dir / "checkpoints" / str(saved_steps(run_dir / "checkpoints")[0]))
     state = {key: value for key, value in loaded.state.items() if key != "recorder"}
+    th.set_printoptions(threshold=10**9, precision=17)  # every number of every tensor
+    whole_state = repr(state)
+    th.set_printoptions(profile="default")
     episodes = {number: code.tobytes() for number, code in stored_episodes(loaded)}
     newest = {number: episodes[number] for number in sorted(episodes)[-SETTINGS["buffer_size"] :]}
     models = {str(f.relative_to(run_dir)): f.read_bytes() for f in (run_dir / "models").rglob("*.th")}
-    return fakes.Recorder(run_dir).lines(), repr(state), newest, models
+    return fakes.Recorder(run_dir).lines(), whole_state, newest, models
 
 
 @pytest.fixture(scope="module")

@@ -82,11 +82,27 @@ def test_a_bot_shoots_first_whom_it_expects_to_kill_soonest():
     assert orders(rest(s, 1))[2] == "attack-0"
 
 
-def test_among_equally_soon_kills_the_nearest_is_shot():
-    s = Scene("1", bot="KAI0").place(blue_tank=(6, 20), red_tank=(6, 14), red_chariot=(6, 13))
-    s.units.cooldown[0, BLUE_TANK] = 0
-    s.units.blood[0, [1, 2]] = 50
-    assert orders(rest(s, 1))[2] == "attack-2"
+@pytest.mark.parametrize(
+    "nearer, farther, shot", [("red_tank", "red_chariot", 2), ("red_chariot", "red_tank", 1)]
+)
+def test_among_equally_soon_kills_the_nearest_is_shot_whatever_is_drawn(nearer, farther, shot):
+    for stream in range(12):
+        s = Scene("1", bot="KAI0").place(blue_tank=(6, 20), **{nearer: (6, 14), farther: (6, 13)})
+        s.units.cooldown[0, BLUE_TANK] = 0
+        s.units.blood[0, [1, 2]] = 50
+        s.sim.world.streams[0] = stream
+        assert orders(rest(s, 1))[2] == f"attack-{shot}"
+
+
+def test_a_tie_between_targets_is_drawn():
+    shots = set()
+    for stream in range(24):
+        s = Scene("1", bot="KAI0").place(blue_tank=(6, 20), red_tank=(6, 14), red_chariot=(6, 14))
+        s.units.cooldown[0, BLUE_TANK] = 0
+        s.units.blood[0, [1, 2]] = 50
+        s.sim.world.streams[0] = stream
+        shots.add(orders(rest(s, 1))[2])
+    assert shots == {"attack-1", "attack-2"}
 
 
 def test_every_tie_between_equal_ways_is_open():
