@@ -1,9 +1,8 @@
 """The compiler options of this family's kernels, on top of those of `core.compile`.
 
 Handing a NamedTuple of arrays to a function makes numba count a reference to each of its arrays, and these
-atomic counts took most of a step (it is several times slower with them). The kernels here allocate and keep nothing, so
-they need no counts; and they are many and short, so the ones that run in every step are put inside their
-caller.
+atomic counts took most of a step (it is several times slower with them). The kernels here allocate and keep
+nothing, so they need no counts; and they are many and short, so they are put inside their callers.
 """
 
 from typing import Any, Callable, TypeVar, cast
