@@ -170,7 +170,7 @@ def check(
     host.check(final, options)
     check_results_root(final["local_results_path"])
     check_checkpoint(final)
-    check_mixer(host, final)
+    check_sizes(host, final)
     if final.get("use_wandb") and importlib.util.find_spec("wandb") is None:
         raise ValueError(NO_WANDB)
     return final
@@ -228,16 +228,18 @@ def check_names(host: Host, config: Mapping[str, Any]) -> None:
         raise ValueError(NEEDS_VECTOR_MAC.format(runner=runner, mac=mac))
 
 
-def check_mixer(host: Host, config: Mapping[str, Any]) -> None:
-    """Refuse options of a mixer of ours that do not fit the task's sizes, by building it once."""
-    if config["env"] != ENV or config["learner"] not in host.parts().ours["learners"]:
+def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
+    """Refuse what does not fit the task's sizes: a mixer's options, a replay buffer above the memory."""
+    if config["env"] != ENV:
         return
-    from plugins.envs import build_simulator
+    from plugins.envs import build_simulator, env_info
     from plugins.mixers import Sizes, build_mixer
 
     simulator = build_simulator(catalog.make, config["env_args"], batch_size=1)
-    sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim)
-    build_mixer(config["mixer"], sizes, config)
+    if config["learner"] in host.parts().ours["learners"]:
+        sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim)
+        build_mixer(config["mixer"], sizes, config)
+    host.check_memory(config, env_info(simulator))
 
 
 def check_results_root(root: str | os.PathLike[str]) -> None:

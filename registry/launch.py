@@ -163,8 +163,10 @@ def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Pa
         host.run(run, settings, log, resume=resume)
         return
     log.info("Run folder: %s", folder.dir)
-    with Recorder(str(folder.dir)) as recorder:
+    with Recorder(str(folder.dir), lock=folder.lock) as recorder:
         recorder.on_rewind = lambda: _rebuild(folder, recorder, run)
+        if folder.is_resumed and resume is None:  # it had no checkpoint yet: from its first step
+            recorder.rewind(0)
         host.recorder = recorder
         recorder.status(RUNNING, host=host.name, resumed=resume is not None)
         try:

@@ -3,12 +3,16 @@
 import json
 import logging
 import os
+import warnings
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Iterable, Mapping
 
-from sacred.observers import FileStorageObserver
-from sacred.serializer import flatten
+from filelock import FileLock
+with warnings.catch_warnings():  # about a package that sacred itself imports
+    warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+    from sacred.observers import FileStorageObserver
+    from sacred.serializer import flatten
 
 _log = logging.getLogger(__name__)
 
@@ -22,11 +26,16 @@ class RunFolder(FileStorageObserver):
     Args:
         basedir: the folder that holds the runs' folders.
         resume: the folder of a run to go on with, instead of a new one.
+        lock: of `registry.recorder.hold`, where that folder is held already.
     """
 
-    def __init__(self, basedir: str | os.PathLike[str], resume: Path | None = None):
+    def __init__(
+        self, basedir: str | os.PathLike[str], resume: Path | None = None, lock: FileLock | None = None
+    ):
         super().__init__(Path(basedir))
         self.error: OSError | None = None
+        self.lock = lock
+        self.is_resumed = resume is not None
         self._resume = resume
         self._metrics: dict[str, dict[str, list[Any]]] = {}
 

@@ -118,8 +118,27 @@ def read_records(run_dir: str | Path) -> list[dict[str, Any]]:
     return records
 
 
+def hold(run_dir: str | Path) -> FileLock:
+    """The lock of a run's folder, taken; it goes with the process, however that ends.
+
+    Raises:
+        ValueError: another process has it; one line, nothing was touched.
+    """
+    lock = FileLock(str(Path(run_dir) / LOCK))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(LOCKED.format(where=run_dir)) from None
+    return lock
+
+
 class Recorder:
     """Writes the record of one run. One process at a time holds it; `close` lets go.
+
+    Args:
+        run_dir: the run's folder.
+        beat_s: seconds between two heartbeats.
+        lock: from `hold`, where the folder is held already; None takes it here.
 
     Attributes:
         run_dir: the run's folder.
@@ -127,17 +146,15 @@ class Recorder:
         error: the write that was given up, or None.
     """
 
-    def __init__(self, run_dir: str | Path, beat_s: float = BEAT_S):
+    def __init__(self, run_dir: str | Path, beat_s: float = BEAT_S, lock: FileLock | None = None):
         self.run_dir = Path(run_dir)
         self.on_rewind: Callable[[], None] | None = None
         self.error: OSError | None = None
         self._path = self.run_dir / RECORDS
         self._mutex = threading.RLock()
-        self._lock = FileLock(str(self.run_dir / LOCK))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(LOCKED.format(where=self.run_dir)) from None
+        self._lock = hold(self.run_dir) if lock is None else lock
+        if lock is not None:
+            lock.acquire()  # counted: `close` gives back this one only
         try:
             self._open()
         except BaseException:

@@ -2,40 +2,66 @@
 
 import json
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Mapping, Sequence
 
 from registry.command_line import new_experiment
 from registry.hosts import select
 from registry.launch import execute
 from registry.observer import RunFolder
-from registry.recorder import COMPLETED, read_records, run_status
+from registry.recorder import COMPLETED, hold, read_records, run_status
 
 NO_RUN = "{folder}: no run lies there ({error}). Name the folder that was printed at its start."
 OTHER_HOST = "{folder}: this run is of the host {host}; only the embedded host's can go on. Start it anew."
+ANEW = "{folder}: this run ended before its first checkpoint; it begins again at step 0, in this folder."
 ALL_DONE = "{folder}: this run is COMPLETED, there is nothing to go on with."
 
 
 def resume(run_dir: str | os.PathLike[str]) -> int:
     """Resume the run in `run_dir` from its last whole checkpoint; returns the exit status.
 
+    A run that ended before its first checkpoint was due begins again in its folder.
+
     Raises:
-        ValueError: no run lies there, it is finished, or its host cannot resume; one line, nothing changed.
+        ValueError: no run lies there, it is finished or under way, or its host cannot resume; one line,
+            nothing changed.
     """
     folder = Path(run_dir).absolute()
     config = read_config(folder)
-    records = read_records(folder)
-    hosts = [record["host"] for record in records if record["kind"] == "status" and "host" in record]
-    if hosts and hosts[0] != "embedded":
-        raise ValueError(OTHER_HOST.format(folder=folder, host=hosts[0]))
-    if run_status(folder) == COMPLETED:
-        raise ValueError(ALL_DONE.format(folder=folder))
-    host = select.choose("embedded")
-    host.parts()
-    experiment = new_experiment()
-    experiment.add_config(config)
-    experiment.observers.append(RunFolder(folder.parent, resume=folder))
-    return execute(host, experiment, updates={"seed": config["seed"]}, resume=folder)
+    lock = hold(folder)
+    try:
+        records = read_records(folder)
+        hosts = [record["host"] for record in records if record["kind"] == "status" and "host" in record]
+        if hosts and hosts[0] != "embedded":
+            raise ValueError(OTHER_HOST.format(folder=folder, host=hosts[0]))
+        if run_status(folder) == COMPLETED:
+            raise ValueError(ALL_DONE.format(folder=folder))
+        host = select.choose("embedded")
+        host.parts()
+        begins_anew = ended_before_a_checkpoint(folder, records, config["checkpoint_interval"])
+        if begins_anew:
+            print(ANEW.format(folder=folder), file=sys.stderr)
+        experiment = new_experiment()
+        experiment.add_config(config)
+        experiment.observers.append(RunFolder(folder.parent, resume=folder, lock=lock))
+        return execute(
+            host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder
+        )
+    finally:
+        lock.release()
+
+
+def ended_before_a_checkpoint(folder: Path, records: Sequence[Mapping[str, Any]], interval: int) -> bool:
+    """Whether a run never came so far that a checkpoint was finished; lost checkpoints are another matter.
+
+    The record may know one step behind `interval`: that of the rollout whose checkpoint was under way.
+    """
+    from epymarl_lite.checkpoint import saved_steps
+
+    steps = {record["t_env"] for record in records if record["kind"] != "status"}
+    is_early = interval > 0 and len({step for step in steps if step >= interval}) <= 1
+    return is_early and not saved_steps(folder / "checkpoints")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

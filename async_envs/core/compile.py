@@ -17,7 +17,7 @@ import shutil
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable, Iterator, TypeVar, cast
+from typing import Any, Callable, Iterable, Iterator, TypeVar, cast
 
 import llvmlite
 import llvmlite.binding
@@ -27,8 +27,8 @@ from filelock import FileLock, Timeout
 from numba.core.caching import FunctionCache, NullCache
 
 __all__ = [
-    "CACHE_VARIABLE", "cache_folder", "compile_counts", "compiling", "is_compiled", "is_complete", "kernel",
-    "warm_up",
+    "CACHE_VARIABLE", "cache_folder", "compile_counts", "compiling", "is_compiled", "is_complete", "keep",
+    "kernel", "lean_kernel", "warm_up",
 ]  # fmt: skip
 
 CACHE_VARIABLE = "ASYNC_EPYMARL_CACHE"  # environment variable; the folder that holds the caches
@@ -37,6 +37,7 @@ KEPT_FOLDERS = 4  # caches of other versions that may stay
 KEPT_AT_LEAST_S = 3600.0  # a cache used more recently than this is never removed
 
 _OPTIONS = {"nogil": True}
+_LEAN_OPTIONS = {"_nrt": False, "forceinline": True}  # see lean_kernel
 _NUMBA_SETTINGS = (  # of numba.config; each changes the machine code
     "BOUNDSCHECK", "CPU_FEATURES", "CPU_NAME", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "JIT_COVERAGE",
     "LLVM_REFPRUNE_FLAGS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE",
@@ -68,6 +69,33 @@ def kernel(function: _Function) -> _Function:
     dispatcher._cache = _KernelCache(function)
     _kernels.append(dispatcher)
     return cast(_Function, dispatcher)
+
+
+def lean_kernel(function: _Function) -> _Function:
+    """`kernel` without reference counts, placed inside its callers. It must not allocate.
+
+    Handing a NamedTuple of arrays to a function makes numba count a reference to each of its arrays, and
+    these atomic counts took most of a step of POAC (several times slower with them). Kernels that allocate
+    and keep nothing need no counts; where they are many and short, they belong inside their callers.
+    """
+    compiled = cast(Any, kernel(function))
+    if is_compiled():
+        compiled.targetoptions |= _LEAN_OPTIONS
+    return cast(_Function, compiled)
+
+
+def keep(dispatchers: Iterable[Any]) -> None:
+    """Keep the machine code of kernels that were decorated with `numba.njit`, in our folder as well.
+
+    For kernels of code that imports nothing of ours. Each must be made of its own file alone: that file is what
+    numba compares, and our hash covers async_envs only. Call it before the kernels run; twice changes nothing.
+    """
+    if not is_compiled():
+        return
+    for dispatcher in dispatchers:
+        if dispatcher not in _kernels:
+            dispatcher._cache = _KernelCache(dispatcher.py_func)
+            _kernels.append(dispatcher)
 
 
 def warm_up(family: str, play: Callable[[], object], about_s: float = 30.0) -> None:
@@ -173,7 +201,7 @@ def _fingerprint_now(sources: Path) -> str:
     digest = hashlib.blake2b(digest_size=8)
     parts: list[object] = [numba.__version__, llvmlite.__version__, np.__version__, platform.python_version()]
     parts += [str(sources), platform.platform(), llvmlite.binding.get_host_cpu_name()]
-    parts += [llvmlite.binding.get_host_cpu_features().flatten(), sorted(_OPTIONS.items())]
+    parts += [llvmlite.binding.get_host_cpu_features().flatten(), sorted((_OPTIONS | _LEAN_OPTIONS).items())]
     parts += [(name, getattr(_config, name, None)) for name in _NUMBA_SETTINGS]
     digest.update(repr(parts).encode())
     for path in sorted(sources.rglob("*")):  # data files too: kernels may hold them as constants

@@ -26,7 +26,7 @@ from async_envs.poac.constants import (
     RED,
     STOP,
 )
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 from async_envs.poac.observation import observe_agent, observe_state
 from async_envs.poac.opponents import command, forget
 from async_envs.poac.sight import look, reach_out

@@ -20,7 +20,7 @@ from async_envs.poac.constants import (
     TYPE_NAMES,
     UNIT_NAMES,
 )
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 from async_envs.poac.maps import NEIGHBOUR_FEATURES
 from async_envs.poac.sight import cells_between
 

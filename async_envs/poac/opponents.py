@@ -29,7 +29,7 @@ from async_envs.poac.constants import (
     TANK,
     TANK_LEASH,
 )
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 from async_envs.poac.sight import cells_between
 
 TO_CENTRE, TO_START, BACK_TO_CENTRE = (

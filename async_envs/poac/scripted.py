@@ -27,7 +27,7 @@ from async_envs.poac.constants import (
     RED,
     STOP,
 )
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 from async_envs.poac.opponents import command, forget, hunting_goal, step_towards
 from async_envs.poac.simulator import PoacSimulator, make_memory
 from async_envs.poac.sniper import plan

@@ -13,7 +13,7 @@ from async_envs.poac.constants import (
     OBSERVED_DISTANCE,
     OUT_OF_REACH,
 )
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 
 
 @lean_kernel

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from async_envs.poac.lean import lean_kernel
+from async_envs.core.compile import lean_kernel
 
 
 class Board(NamedTuple):

@@ -58,6 +58,7 @@ def _check_ours(config: Mapping[str, Any], where: str) -> None:
     read_keys(ValueLearnerKeys, config, where)
     spec = mixer_spec(config["mixer"])
     read_keys(spec.keys, config, where)
+    _check_learner_is_the_mixers(config["learner"], config["mixer"], where)
     if not config["common_reward"]:
         raise ValueError(
             f"{where}: common_reward=False does not fit mixer={config['mixer']!r}, which learns one "
@@ -77,6 +78,16 @@ def _check_ours(config: Mapping[str, Any], where: str) -> None:
             f"{where}: mixer='boltzmann_heads' is not monotone and so is not MVD, expected another "
             f"name than {name!r}. "
             "Set name=boltzmann_heads."
+        )
+
+
+def _check_learner_is_the_mixers(learner: str, mixer: str, where: str) -> None:
+    """Every learner of ours runs every mixer, so a contradicting pair would train another algorithm than named."""
+    needed = f"{mixer}_learner"
+    if needed in LEARNERS and learner != needed:
+        raise ValueError(
+            f"{where}: learner={learner!r} and mixer={mixer!r} are of two algorithms, expected one. "
+            f"Take --config={mixer}, or set learner={needed} too."
         )
 
 

@@ -65,7 +65,7 @@ def mixer_spec(name: object) -> MixerSpec:
         ValueError: there is none; the line offers the nearest names.
     """
     if name not in MIXERS:
-        raise ValueError(unknown_name("plugins", "mixer", name, MIXERS))
+        raise ValueError(unknown_name(f"mixer={name}", "mixer", name, MIXERS))
     return MIXERS[str(name)]
 
 

@@ -80,6 +80,9 @@ class Host(ABC):
     def check(self, config: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Refuse what this host cannot do. Raises ValueError, one line."""
 
+    def check_memory(self, config: Mapping[str, Any], env_info: Mapping[str, int]) -> None:
+        """Refuse a run that needs more memory than there is; a host that cannot tell accepts all."""
+
 
 def add(table: dict[str, Any], ours: Mapping[str, Any], shadow: bool = False) -> set[str]:
     """Put `ours` into a host's table; a name that the host has is left alone unless `shadow`."""

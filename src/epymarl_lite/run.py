@@ -167,18 +167,31 @@ def make_buffer(args: Any, scheme: Any, groups: Any, preprocess: Any, max_seq_le
     Raises:
         ValueError: memory will not do; one line with a buffer_size that would.
     """
-    steps_at_most = args.t_max + args.batch_size_run * max_seq_length
+    check_memory(args, scheme, groups, preprocess, max_seq_length)
     kind = ReplayBuffer if args.compact_buffer else PlainReplayBuffer
-    on_cpu = args.compact_buffer or args.buffer_cpu_only
-    if on_cpu:
-        n_bytes = predicted_bytes(
-            scheme, groups, preprocess, args.buffer_size, max_seq_length, steps_at_most, args.compact_buffer
-        )
-        check_fits(n_bytes, args.buffer_size, "" if args.compact_buffer else ", or compact_buffer=True")
-    device = "cpu" if on_cpu else args.device
+    device = "cpu" if _is_in_memory(args) else args.device
     return kind(
         scheme, groups, args.buffer_size, max_seq_length, preprocess=preprocess, device=device, seed=args.seed
     )
+
+
+def check_memory(args: Any, scheme: Any, groups: Any, preprocess: Any, max_seq_length: int) -> None:
+    """Refuse a replay buffer that main memory will not hold; on a GPU nothing is predicted.
+
+    Raises:
+        ValueError: one line with a buffer_size that would do.
+    """
+    if not _is_in_memory(args):
+        return
+    steps_at_most = args.t_max + args.batch_size_run * max_seq_length
+    n_bytes = predicted_bytes(
+        scheme, groups, preprocess, args.buffer_size, max_seq_length, steps_at_most, args.compact_buffer
+    )
+    check_fits(n_bytes, args.buffer_size, "" if args.compact_buffer else ", or compact_buffer=True")
+
+
+def _is_in_memory(args: Any) -> bool:
+    return bool(args.compact_buffer or args.buffer_cpu_only)
 
 
 def run_directory(args: Any, _run: Any, recorder: Any) -> Path:

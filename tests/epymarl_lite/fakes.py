@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +20,12 @@ from typing import Any
 import numpy as np
 import torch as th
 
-from epymarl_lite import controllers, envs, learners
+from async_envs.core.seeding import episode_seed
+from epymarl_lite import controllers, envs, learners, runners
 from epymarl_lite.interrupt import Interrupted
 from epymarl_lite.progress import remember_terminal
 from epymarl_lite.run import run
+from epymarl_lite.runners import EpisodeRunner, ParallelRunner
 
 N_CELLS, LIMIT = 5, 12
 N_AGENTS, N_ACTIONS = 2, 3
@@ -221,6 +224,8 @@ def register() -> None:
     envs.REGISTRY["line"] = Line
     controllers.REGISTRY["fake_mac"] = Controller
     learners.REGISTRY["fake_learner"] = Learner
+    for name, runner in {"episode": EpisodeRunner, "parallel": ParallelRunner}.items():
+        runners.REGISTRY[name] = partial(runner, episode_seed=episode_seed)
 
 
 def config(**changes: Any) -> dict[str, Any]:

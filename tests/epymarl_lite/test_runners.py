@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch as th
 
+from async_envs.core.seeding import episode_seed
 from epymarl_lite.runners import EpisodeRunner, ParallelRunner
 from epymarl_lite.runners.base import EnvError
-from epymarl_lite.runners.seeds import episode_seed
 from epymarl_lite.run import layout
 from tests.epymarl_lite import fakes
 
@@ -34,7 +34,7 @@ class Log:
 def a_runner(kind=EpisodeRunner, n=1, fault=None, at=5, options=None, **changes):
     env_args = {"fault": fault, "at": at} if fault else {}
     args = fakes.arguments_of(batch_size_run=n, env_args=env_args, **changes)
-    runner = kind(args, Log(), **(options or {}))
+    runner = kind(args, Log(), **{"episode_seed": episode_seed, **(options or {})})
     scheme, groups, preprocess = layout(args, runner.get_env_info())
     th.manual_seed(0)
     runner.setup(scheme, groups, preprocess, fakes.Controller(scheme, groups, args))

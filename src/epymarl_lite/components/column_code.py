@@ -160,3 +160,6 @@ def unpack(
             for r in range(n_rows):
                 out[r, c] = raw[r, r_raw]
             r_raw += 1
+
+
+KERNELS = (bits_of, layout, look_up, pack, unpack)  # for whoever keeps machine code; all they need is in this file

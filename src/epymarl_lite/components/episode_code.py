@@ -121,6 +121,14 @@ class _Field:
             view[:n_rows] = words
 
 
+def call_every_kernel() -> None:
+    """Code a tiny episode and decode it, so that every kernel has run with the types of real use."""
+    scheme = {"number": {"vshape": 2}, "byte": {"vshape": 2, "dtype": th.uint8}}
+    batch = EpisodeBatch(scheme, {}, 1, 2)
+    code = EpisodeCode(batch.scheme, {}, 2)
+    code.decode(code.encode(batch, 0), code.views(batch), 0, 2)
+
+
 def played_steps(code: np.ndarray) -> int:
     """How many steps of a coded episode count as played, its last state included."""
     return int(code[8:12].view(np.int32)[0])

@@ -1,4 +1,7 @@
-"""Runners by name: `REGISTRY[name](args=args, logger=logger)`."""
+"""Runners by name: `REGISTRY[name](args=args, logger=logger)`.
+
+Those below also want `episode_seed`, which is handed in from outside (functools.partial).
+"""
 
 from typing import Any, Callable
 

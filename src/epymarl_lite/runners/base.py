@@ -6,7 +6,6 @@ from typing import Any, Callable, Mapping, NamedTuple
 import numpy as np
 
 from epymarl_lite.components.episode_batch import EpisodeBatch
-from epymarl_lite.runners.seeds import episode_seed as default_episode_seed
 
 TRAIN, TEST = "train", "test"
 
@@ -37,9 +36,7 @@ class Runner:
         t_env: environment steps of all training episodes so far.
     """
 
-    def __init__(
-        self, args: Any, logger: Any, *, episode_seed: Callable[[int, str, int], int] = default_episode_seed
-    ):
+    def __init__(self, args: Any, logger: Any, *, episode_seed: Callable[[int, str, int], int]):
         self.args = args
         self.logger = logger
         self.batch_size: int = args.batch_size_run

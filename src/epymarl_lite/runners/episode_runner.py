@@ -13,7 +13,6 @@ from epymarl_lite.runners.base import (
     is_terminal,
     numbers_of,
 )
-from epymarl_lite.runners.seeds import episode_seed as default_episode_seed
 
 
 class EpisodeRunner(Runner):
@@ -23,9 +22,7 @@ class EpisodeRunner(Runner):
         ValueError: batch_size_run is not 1.
     """
 
-    def __init__(
-        self, args: Any, logger: Any, *, episode_seed: Callable[[int, str, int], int] = default_episode_seed
-    ):
+    def __init__(self, args: Any, logger: Any, *, episode_seed: Callable[[int, str, int], int]):
         super().__init__(args, logger, episode_seed=episode_seed)
         if self.batch_size != 1:
             raise ValueError(

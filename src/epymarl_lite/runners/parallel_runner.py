@@ -19,7 +19,6 @@ from epymarl_lite.runners.base import (
     numbers_of,
 )
 from epymarl_lite.runners.env_worker import serve
-from epymarl_lite.runners.seeds import episode_seed as default_episode_seed
 
 TIMEOUT_S = 120.0  # for one answer of a worker
 _CLOSE_S = 2.0
@@ -49,7 +48,7 @@ class ParallelRunner(Runner):
         args: Any,
         logger: Any,
         *,
-        episode_seed: Callable[[int, str, int], int] = default_episode_seed,
+        episode_seed: Callable[[int, str, int], int],
         start_method: str | None = None,
         timeout_s: float = TIMEOUT_S,
     ):
