@@ -93,7 +93,9 @@ def draw(decisions: list[Decision], path: Path) -> None:
         if length > 1:
             label = decision.action.replace("move-", "move ")
             middle = decision.start + 0.3 + length / 2
-            axis.text(middle, height + 1.1, label, color="white", fontsize=8, ha="center", va="center", clip_on=True)
+            axis.text(
+                middle, height + 1.1, label, color="white", fontsize=8, ha="center", va="center", clip_on=True
+            )
             for t in range(decision.start + 1, decision.end):
                 axis.broken_barh([(t + 0.06, 0.88)], (height + 0.32, 0.36), facecolor="none",
                                  edgecolor=COLOURS[kind], hatch="////", linewidth=1)

@@ -227,16 +227,21 @@ def check_rewards(simulator: Simulator, seeds: Any) -> None:
         )
 
 
-def call_family(simulator: Simulator, name: str, missing: str) -> Any:
-    """Call an optional method of the family's simulator (of the one inside a proxy, too).
+def family_method(simulator: Simulator, name: str, missing: str) -> Callable[[], Any]:
+    """An optional method of the family's simulator (of the one inside a proxy, too).
 
     Raises:
         ValueError: the text `missing`, formatted with the key, if the family has no such method.
     """
-    method = getattr(_innermost(simulator), name, None)
+    method: Callable[[], Any] | None = getattr(_innermost(simulator), name, None)
     if method is None:
         raise ValueError(missing.format(key=simulator.key))
-    return method()
+    return method
+
+
+def call_family(simulator: Simulator, name: str, missing: str) -> Any:
+    """Call an optional method of the family's simulator; raises as `family_method`."""
+    return family_method(simulator, name, missing)()
 
 
 def close_simulator(simulator: Simulator) -> None:

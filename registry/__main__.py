@@ -6,6 +6,7 @@ from typing import Any, Callable, Sequence
 
 import click
 
+from async_envs.core.options import Option
 from registry import catalog
 
 
@@ -37,8 +38,7 @@ def keys() -> None:
             click.echo(f"  {catalog.PREFIX}{name}-{variant}{short}")
         click.echo("  options, each written env_args.NAME=VALUE:")
         for option in family.options:
-            default = "the scenario's" if option.default is None else option.default
-            click.echo(f"    {option.name} ({default}): {option.help}")
+            click.echo(f"    {_described(option)}")
 
 
 @main.command()
@@ -88,8 +88,13 @@ def explain(key: str, show_all: bool) -> None:
     ):
         click.echo(f"  {title} ({len(names)}): {_listed(names, show_all or title == 'actions')}")
     for option in family.options:
-        default = "the scenario's" if option.default is None else option.default
-        click.echo(f"  env_args.{option.name} ({default}): {option.help}")
+        click.echo(f"  env_args.{_described(option)}")
+
+
+def _described(option: Option) -> str:
+    """Name, what is accepted, default and meaning of one option."""
+    default = "the scenario's" if option.default is None else option.default
+    return f"{option.name}: {option.accepted()}; default {default}. {option.help}"
 
 
 def _listed(names: Sequence[str], show_all: bool, few: int = 8) -> str:

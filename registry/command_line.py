@@ -1,13 +1,18 @@
 """A command line taken apart, by sacred's own grammar with two flags of ours."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Sequence
 
+from async_envs.core.errors import unknown_name
 from registry import config as configuration
 
+FLAGS = ("--config", "--env-config")  # ours; the others are sacred's
+DEFAULT_COMMAND = "train"
+CAPTURES = ("fd", "no", "sys")  # of sacred
 ROOT = Path(__file__).resolve().parent.parent
 
 DOC = """Train or test cooperative agents.
@@ -19,6 +24,8 @@ DOC = """Train or test cooperative agents.
 EPYMARL_HOST (embedded, upstream, pymarlzooplus) and EPYMARL_HOME, environment variables, choose the host."""
 
 BAD_LINE = "{argv}: this command line is not understood. Write --config=NAME with KEY=VALUE, or -h for help."
+NO_WITH = "{given}: the word `with` is missing. Write --config=NAME with {given}."
+NO_DASHES = "{given}: the dashes are missing. Write --{given}."
 BAD_WITH = "with {given}: neither KEY=VALUE nor a file of settings. Write KEY=VALUE."
 BAD_FILE = "with {given}: the file of settings cannot be read ({error}). Use json or yaml with one mapping."
 
@@ -29,13 +36,21 @@ class Command:
     def __init__(self, argv: Sequence[str]):
         rest = list(argv[1:])
         self.program = argv[0]
-        self.config = _take(rest, "--config")
-        self.env_config = _take(rest, "--env-config")
+        self.config = _take(rest, FLAGS[0])
+        self.env_config = _take(rest, FLAGS[1])
         self.wants_help = bool({"-h", "--help"} & set(rest[: rest.index("with") if "with" in rest else None]))
         self.wants_help = self.wants_help or rest[:1] == ["help"]
         experiment = new_experiment()
         _, self.long_usage, internal = experiment.get_usage(self.program)
+        if not self.wants_help:
+            _check_words(rest, internal)
         self.options, self.name, given = _parse(internal, rest)
+        commands = [DEFAULT_COMMAND, *experiment.commands]
+        if self.name is not None and self.name not in commands:
+            raise ValueError(unknown_name(self.name, "command", self.name, commands))
+        capture = self.options.get("--capture")
+        if capture is not None and capture not in CAPTURES:
+            raise ValueError(unknown_name(f"--capture={capture}", "way", capture, CAPTURES))
         self.updates, self.named = _split_updates(given)
 
 
@@ -53,6 +68,20 @@ def _take(rest: list[str], flag: str) -> str | None:
         found = found or value
         del rest[i:i + words]
     return found
+
+
+def _check_words(rest: list[str], usage: str) -> None:
+    """Refuse an unknown flag (naming the nearest), and values that lack their dashes or the word `with`."""
+    before = rest[: rest.index("with")] if "with" in rest else rest
+    known = [*FLAGS, *re.findall(r"^ +-\w (?:[A-Z]+ )?(--[\w-]+)", usage, re.MULTILINE)]
+    for at, word in enumerate(before):
+        name, equals, _ = word.partition("=")
+        if word.startswith("--") and not any(flag.startswith(name) for flag in known):
+            raise ValueError(unknown_name(word, "flag", name, known))
+        if equals and f"--{name}" in FLAGS:
+            raise ValueError(NO_DASHES.format(given=word))
+        if equals and not word.startswith("-") and not (at and before[at - 1].startswith("-")):
+            raise ValueError(NO_WITH.format(given=" ".join(before[at:])))
 
 
 def _parse(usage: str, rest: list[str]) -> tuple[dict[str, Any], str | None, list[str]]:

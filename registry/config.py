@@ -30,6 +30,12 @@ NO_TASK = (
     "no task was named. Add `with env_args.key=async:poac` (python -m registry keys lists all), "
     "or --env-config=NAME."
 )
+TASK_ELSEWHERE = "{given}={value}: a task is named by env_args.key. Write env_args.key={value}."
+IN_ENV_ARGS = "{given}={value!r}: this is a key of env_args. Write env_args.{given}={value}."
+ONE_AT_A_TIME = (
+    "runner=episode: batch_size_run={given} is not accepted, it plays one at a time. Set batch_size_run=1."
+)
+NO_WANDB_PLACE = "use_wandb=True: {missing} is not set. Set wandb_team and wandb_project."
 NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac`. Known: {known}."
 BAD_YAML = "{path}: this is not a configuration ({error}). Mend the file."
 BAD_SEED = "seed={seed!r} is not accepted, expected a whole number from 0 to {high}."
@@ -41,6 +47,11 @@ NEEDS_VECTOR_MAC = (
 NOT_WRITABLE = "local_results_path={root}: results cannot be written there ({why}). Name another folder."
 NO_CHECKPOINT = "checkpoint_path={path}: {why}. Name the folder that holds a folder for each step (models/)."
 NO_WANDB = "use_wandb=True: the package wandb is not installed. Run pip install wandb, or leave it out."
+NO_TENSORBOARD = (
+    "use_tensorboard=True: the package tensorboard is not installed. Run pip install tensorboard, or leave "
+    "it out."
+)
+NO_MODEL = "{switch}=True plays a saved model: which one? Add checkpoint_path=FOLDER, a run's models folder."
 BAD_VSP = "{key}: option vsp={given!r} is not accepted, expected True or False."
 
 
@@ -129,6 +140,8 @@ def assemble(
     alg_path = algorithm_yaml(host, alg, linked)
     asked = updates.get("env_args")
     key = asked.get("key") if isinstance(asked, Mapping) else None
+    if key is None:
+        check_task_is_named_by_its_key(updates)
     config = read_yaml(host.config_dir / "default.yaml")
     merge(config, deepcopy(dict(host.extra_config)))
     switches = read_yaml(OURS / "envs" / "async.yaml")
@@ -143,6 +156,15 @@ def assemble(
         options: dict[str, Any] = {option.name: None for option in family.options}
         config["env_args"] = {**options, **config["env_args"]}
     return config
+
+
+def check_task_is_named_by_its_key(updates: Mapping[str, Any], where: str = "") -> None:
+    """Refuse a key of ours that is the value of anything but env_args.key."""
+    for name, value in updates.items():
+        if catalog.is_key(value) and f"{where}{name}" != "env_args.key":
+            raise ValueError(TASK_ELSEWHERE.format(given=f"{where}{name}", value=value))
+        if name == "env_args" and isinstance(value, Mapping):
+            check_task_is_named_by_its_key(value, "env_args.")
 
 
 def check(
@@ -171,8 +193,9 @@ def check(
     check_results_root(final["local_results_path"])
     check_checkpoint(final)
     check_sizes(host, final)
-    if final.get("use_wandb") and importlib.util.find_spec("wandb") is None:
-        raise ValueError(NO_WANDB)
+    check_wandb(final)
+    if final.get("use_tensorboard") and importlib.util.find_spec("tensorboard") is None:
+        raise ValueError(NO_TENSORBOARD)
     return final
 
 
@@ -182,6 +205,8 @@ def check_known(config: Mapping[str, Any], updates: Mapping[str, Any], where: st
     for name, value in updates.items():
         if name == "seed" and not where:
             continue
+        if name not in config and not where and name in (config.get("env_args") or {}):
+            raise ValueError(IN_ENV_ARGS.format(given=name, value=value))
         if name not in config:
             raise ValueError(unknown_name(f"{where}{name}={value!r}", "configuration key", name, config))
         if isinstance(value, Mapping) and isinstance(config[name], Mapping) and config[name]:
@@ -224,6 +249,8 @@ def check_names(host: Host, config: Mapping[str, Any]) -> None:
             raise ValueError(NEEDS_MAC.format(learner=learner, mac=mac))
     if mac in parts.ours["controllers"] and config["agent"] not in AGENTS:
         raise ValueError(unknown_name(f"agent={config['agent']}", "agent", config["agent"], AGENTS))
+    if runner == "episode" and config["batch_size_run"] != 1:
+        raise ValueError(ONE_AT_A_TIME.format(given=config["batch_size_run"]))
     if runner in parts.ours["runners"] and mac not in parts.ours["controllers"]:
         raise ValueError(NEEDS_VECTOR_MAC.format(runner=runner, mac=mac))
 
@@ -232,36 +259,55 @@ def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
     """Refuse what does not fit the task's sizes: a mixer's options, a replay buffer above the memory."""
     if config["env"] != ENV:
         return
-    from plugins.envs import build_simulator, env_info
+    from plugins.envs import NO_REPLAY, build_simulator, env_info, family_method
     from plugins.mixers import Sizes, build_mixer
 
     simulator = build_simulator(catalog.make, config["env_args"], batch_size=1)
     if config["learner"] in host.parts().ours["learners"]:
         sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim)
         build_mixer(config["mixer"], sizes, config)
+    if config["save_replay"]:
+        family_method(simulator, "save_replay", NO_REPLAY)
     host.check_memory(config, env_info(simulator))
 
 
 def check_results_root(root: str | os.PathLike[str]) -> None:
     """Refuse a results folder that cannot be made or written; makes nothing."""
     path = Path(root).absolute()
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    if not existing.is_dir():
+    existing = next(folder for folder in (path, *path.parents) if os.path.exists(folder))
+    if not os.path.isdir(existing):
         raise ValueError(NOT_WRITABLE.format(root=root, why=f"{existing} is a file"))
     if not os.access(existing, os.W_OK | os.X_OK):
         raise ValueError(NOT_WRITABLE.format(root=root, why=f"no permission to write in {existing}"))
 
 
 def check_checkpoint(config: Mapping[str, Any]) -> None:
-    """Refuse a missing or empty folder of saved models."""
+    """Refuse a missing or empty folder of saved models, and none where one is to be played."""
     given = config["checkpoint_path"]
     if given == "":
+        for switch in ("evaluate", "save_replay"):
+            if config[switch]:
+                raise ValueError(NO_MODEL.format(switch=switch))
         return
-    path = Path(given)
-    if not path.is_dir():
+    if not os.path.isdir(given):
         raise ValueError(NO_CHECKPOINT.format(path=given, why="there is no such folder"))
-    if not any(entry.is_dir() and entry.name.isdigit() for entry in path.iterdir()):
+    try:
+        has_models = any(entry.is_dir() and entry.name.isdigit() for entry in Path(given).iterdir())
+    except OSError as error:
+        raise ValueError(NO_CHECKPOINT.format(path=given, why=f"it cannot be read ({error.strerror})")) from error
+    if not has_models:
         raise ValueError(NO_CHECKPOINT.format(path=given, why="no saved models lie in it"))
+
+
+def check_wandb(config: Mapping[str, Any]) -> None:
+    """Refuse logging to W&B without the package, or without the names it files a run under."""
+    if not config.get("use_wandb"):
+        return
+    for name in ("wandb_team", "wandb_project"):
+        if not config.get(name):
+            raise ValueError(NO_WANDB_PLACE.format(missing=name))
+    if importlib.util.find_spec("wandb") is None:
+        raise ValueError(NO_WANDB)
 
 
 def folder_name(text: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from filelock import FileLock
+
 with warnings.catch_warnings():  # about a package that sacred itself imports
     warnings.filterwarnings("ignore", "pkg_resources is deprecated")
     from sacred.observers import FileStorageObserver

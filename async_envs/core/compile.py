@@ -87,8 +87,9 @@ def lean_kernel(function: _Function) -> _Function:
 def keep(dispatchers: Iterable[Any]) -> None:
     """Keep the machine code of kernels that were decorated with `numba.njit`, in our folder as well.
 
-    For kernels of code that imports nothing of ours. Each must be made of its own file alone: that file is what
-    numba compares, and our hash covers async_envs only. Call it before the kernels run; twice changes nothing.
+    For kernels of code that imports nothing of ours. Each must be made of its own file alone: that file is
+    what numba compares, and our hash covers async_envs only. Call it before the kernels run; twice changes
+    nothing.
     """
     if not is_compiled():
         return

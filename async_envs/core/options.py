@@ -29,7 +29,7 @@ class Option:
         if type(value) is not self.type:
             raise ValueError(
                 f"{where}: option {self.name}={value!r} is a {type(value).__name__}, "
-                f"expected {self._accepted()}. {self.help}"
+                f"expected {self.accepted()}. {self.help}"
             )
         number: Any = value  # bounds are given for numbers only
         in_range = (self.low is None or number >= self.low) and (
@@ -38,11 +38,12 @@ class Option:
         if not in_range or (self.choices is not None and value not in self.choices):
             raise ValueError(
                 f"{where}: option {self.name}={value!r} is not accepted, "
-                f"expected {self._accepted()}. {self.help}"
+                f"expected {self.accepted()}. {self.help}"
             )
         return value
 
-    def _accepted(self) -> str:
+    def accepted(self) -> str:
+        """What this option accepts, in words: its choices, or its type and bounds."""
         if self.choices is not None:
             return "one of " + ", ".join(str(choice) for choice in self.choices)
         name = {"bool": "True or False", "int": "a whole number", "float": "a number"}.get(

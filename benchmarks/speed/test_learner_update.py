@@ -4,7 +4,8 @@
 
 The stock learner is EPyMARL's (tested at commit cbc38c0) with `use_rnn=True` and `obs_last_action=True`. They
 take turns, so that a busy machine slows both; `upstream_over_ours` in the report is the ratio of the medians,
-of processor time with one thread, of wall time with more.
+of processor time with one thread, of wall time with more. `matrix_product_share` is the time of our update's
+matrix products, seen by torch's profiler in one update more, over that of the whole update.
 Batch: 32 episodes of up to 600 steps, 3 agents, 150 observation features, 12 actions, 120 state features,
 float32, random numbers.
 """
@@ -23,6 +24,7 @@ import yaml
 
 EPISODES, STEPS, AGENTS, OBS, ACTIONS, STATE = 32, 600, 3, 150, 12, 120
 ROUNDS = 5
+PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm", "aten::baddbmm", "aten::linear")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -132,6 +134,13 @@ def in_turns(
     return statistics.median(times[0][1:]), statistics.median(times[1][1:])
 
 
+def matrix_products_s(update: Callable[[], None]) -> float:
+    """Seconds that one update spends in matrix products, forwards and backwards."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        update()
+    return sum(event.self_cpu_time_total for event in profile.key_averages() if event.key in PRODUCTS) / 1e6
+
+
 LENGTHS = {
     "full": [STEPS] * EPISODES,  # no padding
     "82 % padding": [STEPS, *np.random.default_rng(0).geometric(1 / 80, EPISODES - 1).clip(5, STEPS)],
@@ -161,12 +170,14 @@ def test_update(benchmark: Any, upstream: None, algorithm: str, lengths: str, th
     try:
         our_s, their_s = in_turns(lambda: ours.train(batch, 0, 0), lambda: theirs.train(batch, 0, 0), clock)
         benchmark.pedantic(lambda: ours.train(batch, 0, 0), rounds=ROUNDS)
+        products_s = matrix_products_s(lambda: ours.train(batch, 0, 0))
     finally:
         torch.set_num_threads(before)
     benchmark.extra_info.update(
         ours_ms=1e3 * our_s,
         stock_qmix_ms=1e3 * their_s,
         upstream_over_ours=their_s / our_s,
+        matrix_product_share=products_s / our_s,
         padding=1 - batch["filled"].float().mean().item(),
     )
     benchmark.group = f"{lengths}, {threads} thread{'s' * (threads > 1)}"

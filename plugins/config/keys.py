@@ -13,11 +13,13 @@ __all__ = [
     "MvdKeys",
     "NoKeys",
     "OurKeys",
+    "ProxyKeys",
     "QattenKeys",
     "QmixKeys",
     "ValueLearnerKeys",
     "check_keys",
     "read_keys",
+    "read_proxy_history",
 ]
 
 Keys = TypeVar("Keys")
@@ -32,6 +34,7 @@ class Bounds:
     high: float | None = None  # accepted itself
     above: float | None = None  # not accepted itself
     choices: tuple | None = None
+    refused: tuple[tuple[str, str], ...] = ()  # (value, why) of values that one may well ask for in vain
 
     def holds(self, value: Any) -> bool:
         """Whether `value`, of the right type, is accepted; null always is."""
@@ -51,6 +54,10 @@ class Bounds:
         if self.low is not None:
             return f" of at least {self.low}"
         return "" if self.above is None else f" above {self.above}"
+
+    def why_not(self, value: Any) -> str:
+        """The reason, in brackets, if there is more to say than what is accepted."""
+        return next((f" ({why})" for known, why in self.refused if known == value), "")
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,19 @@ class ValueLearnerKeys:
 
 
 @dataclass(frozen=True)
+class ProxyKeys:
+    """What plugins.vsp.histories offers, to mixers that take proxies."""
+
+    proxy_history: Annotated[
+        str,
+        Bounds(
+            choices=("gather", "own_recurrence"),
+            refused=(("stored_hidden", "EPyMARL's batch has no field for the hidden states of acting"),),
+        ),
+    ]
+
+
+@dataclass(frozen=True)
 class QmixKeys:
     """What plugins.mixers.qmix reads."""
 
@@ -213,6 +233,22 @@ def read_keys(keys: type[Keys], config: Mapping[str, Any], where: str) -> Keys:
     return keys(**{name: config[name] for name in names})
 
 
+def read_proxy_history(config: Mapping[str, Any], mixer: str, has_proxies: bool, where: str) -> str | None:
+    """The value of `proxy_history`, None for a mixer without proxies.
+
+    Raises:
+        ValueError: as `read_keys`, or the key stands beside a mixer that would not heed it; one line.
+    """
+    if has_proxies:
+        return read_keys(ProxyKeys, config, where).proxy_history
+    if "proxy_history" in config:
+        raise ValueError(
+            f"{where}: proxy_history={config['proxy_history']!r} does nothing with mixer={mixer!r}, which "
+            "takes no proxies, expected no such key. Start from the YAML file of that mixer."
+        )
+    return None
+
+
 def check_keys(keys: type, config: Mapping[str, Any], where: str) -> None:
     """Check those of these keys that `config` has.
 
@@ -240,6 +276,6 @@ def _check_value(name: str, hint: Any, value: Any, where: str) -> None:
     if NoneType in types:
         accepted += " or null"
     raise ValueError(
-        f"{where}: {name}={value!r} is not accepted, expected {accepted}. "
+        f"{where}: {name}={value!r} is not accepted{bounds.why_not(value)}, expected {accepted}. "
         "Change it on the command line or in the YAML file."
     )

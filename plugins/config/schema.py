@@ -6,7 +6,7 @@ from typing import Any, Mapping
 import yaml
 
 from async_envs.core.errors import unknown_name
-from plugins.config.keys import BaseKeys, OurKeys, ValueLearnerKeys, check_keys, read_keys
+from plugins.config.keys import BaseKeys, OurKeys, ValueLearnerKeys, check_keys, read_keys, read_proxy_history
 from plugins.learners import LEARNERS
 from plugins.mixers import mixer_spec
 
@@ -58,6 +58,7 @@ def _check_ours(config: Mapping[str, Any], where: str) -> None:
     read_keys(ValueLearnerKeys, config, where)
     spec = mixer_spec(config["mixer"])
     read_keys(spec.keys, config, where)
+    read_proxy_history(config, config["mixer"], spec.vsp, where)
     _check_learner_is_the_mixers(config["learner"], config["mixer"], where)
     if not config["common_reward"]:
         raise ValueError(
@@ -82,7 +83,7 @@ def _check_ours(config: Mapping[str, Any], where: str) -> None:
 
 
 def _check_learner_is_the_mixers(learner: str, mixer: str, where: str) -> None:
-    """Every learner of ours runs every mixer, so a contradicting pair would train another algorithm than named."""
+    """Refuse a pair of two algorithms: every learner of ours runs every mixer, so it would train silently."""
     needed = f"{mixer}_learner"
     if needed in LEARNERS and learner != needed:
         raise ValueError(

@@ -16,6 +16,8 @@ from plugins.agents import AGENTS
 from plugins.agents.inputs import AgentInputs
 from plugins.agents.packing import pack
 from plugins.controllers.action_selectors import EpsilonGreedy
+from plugins.learners.files import write_model
+from plugins.learners.files import check_parameters, read_model
 
 NO_ACTION = -1  # the last action before the first step
 
@@ -217,11 +219,17 @@ class AsyncMAC:
 
     def save_models(self, path: str | Path) -> None:
         """Write `agent.th` into the folder `path`."""
-        torch.save(self.agent.state_dict(), Path(path) / "agent.th")
+        write_model(Path(path) / "agent.th", self.agent.state_dict())
 
     def load_models(self, path: str | Path) -> None:
-        """Read `agent.th` from the folder `path`."""
-        state = torch.load(Path(path) / "agent.th", map_location="cpu", weights_only=True)
+        """Read `agent.th` from the folder `path`.
+
+        Raises:
+            ValueError: missing, damaged or of another run; one line, and nothing has changed.
+        """
+        file = str(Path(path) / "agent.th")
+        state = read_model(file, "the agent's parameters")
+        check_parameters(file, state, self.agent)
         self.agent.load_state_dict(state)
 
     def resume_state(self) -> dict[str, Any]:

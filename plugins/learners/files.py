@@ -1,11 +1,24 @@
-"""Reading model files that may be missing, cut short or somebody else's."""
+"""Writing model files, and reading those that may be missing, cut short or somebody else's."""
 
+import io
 import os
+from pathlib import Path
 from typing import Any, Mapping
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
+
+
+def write_model(path: Path, state: Mapping[str, Any]) -> None:
+    """Save `state` for `read_model`.
+
+    Raises:
+        OSError: with the system's own reason, which torch's file writer would hide (a full disk).
+    """
+    content = io.BytesIO()
+    torch.save(state, content)
+    path.write_bytes(content.getbuffer())
 
 
 def read_model(path: str, holds: str) -> dict[str, Any]:

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plugins.config.keys import ValueLearnerKeys, read_keys
+from plugins.config.keys import ValueLearnerKeys, read_keys, read_proxy_history
 from plugins.learners.checks import all_finite, require_finite
-from plugins.learners.files import check_optimiser, check_parameters, read_model
+from plugins.learners.files import check_optimiser, check_parameters, read_model, write_model
 from plugins.learners.moments import RunningMoments
 from plugins.learners.targets import (
     greedy_actions,
@@ -23,9 +23,10 @@ from plugins.learners.targets import (
     take,
     td_lambda_targets,
 )
-from plugins.mixers import Sizes, build_mixer
+from plugins.mixers import Sizes, build_mixer, mixer_spec
 from plugins.mixers.base import Extras
-from plugins.vsp.indices import decision_steps, gather_steps, proxy_utilities, read_status
+from plugins.vsp.histories import HISTORIES
+from plugins.vsp.indices import decision_steps, gather_steps, read_status
 
 
 class Side(NamedTuple):
@@ -89,6 +90,9 @@ class ValueLearner:
         self.mac, self.target_mac = mac, copy.deepcopy(mac)
         self.mixer = build_mixer(self.keys.mixer, sizes, config)
         self.target_mixer = copy.deepcopy(self.mixer)
+        has_proxies = mixer_spec(self.keys.mixer).vsp
+        history = read_proxy_history(config, self.keys.mixer, has_proxies, self.where)
+        self.proxy_history = None if history is None else HISTORIES[history]
         self.params = [*mac.parameters(), *self.mixer.parameters()]
         self.optimiser = torch.optim.Adam(self.params, lr=self.keys.lr)
         self.logger = logger
@@ -156,7 +160,7 @@ class ValueLearner:
         needs = self.mixer.needs
         live: dict[str, Tensor] = {"obs": obs} if "obs" in needs else {}
         target = dict(live)
-        if "executing" in needs:
+        if self.proxy_history is not None:
             status = read_status(avail, batch["filled"])
             decision_t = decision_steps(status.deciding)
             # index 0 stays: a proxy at step 1 can go back to it. Utilities of actions taken, on both sides
@@ -164,8 +168,10 @@ class ValueLearner:
             shared = {"deciding": status.deciding, "executing": status.executing}
             if "obs_decision" in needs:
                 shared["obs_decision"] = gather_steps(obs, decision_t)
-            live |= shared | {"q_proxy": proxy_utilities(q_taken, decision_t, status.executing)}
-            target |= shared | {"q_proxy": proxy_utilities(target_taken, decision_t, status.executing)}
+            proxies = self.proxy_history(batch, status, decision_t)
+            live |= shared | {"q_proxy": proxies(self.mac, q_taken)}
+            with torch.no_grad():
+                target |= shared | {"q_proxy": proxies(self.target_mac, target_taken)}
             self.mixer.observe_proxies(live["q_proxy"], target["q_proxy"], status.executing)
             self.target_mixer.share_buffers(self.mixer)
         return Sides(
@@ -246,8 +252,8 @@ class ValueLearner:
     def save_models(self, path: str | Path) -> None:
         """Write agent.th, mixer.th and opt.th into the folder `path`."""
         self.mac.save_models(path)
-        torch.save(self.mixer.state_dict(), Path(path) / "mixer.th")
-        torch.save(self.optimiser.state_dict(), Path(path) / "opt.th")
+        write_model(Path(path) / "mixer.th", self.mixer.state_dict())
+        write_model(Path(path) / "opt.th", self.optimiser.state_dict())
 
     def load_models(self, path: str | Path) -> None:
         """Read what `save_models` wrote; the target networks become copies of it.

@@ -137,7 +137,7 @@ class Pymarlzooplus(base.Host):
         with shapes.replaced(
             module,
             Logger=shapes.recording_logger(module.Logger, self.recorder, folder / "tb"),
-            run_sequential=shapes.entering(module.run_sequential, prepare),
+            run_sequential=shapes.entering(module.run_sequential, prepare, self.name, folder),
             plot_single_experiment_results=plot,
         ):
             module.run(run, config, log)

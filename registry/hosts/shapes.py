@@ -83,12 +83,20 @@ def folder_for(recorder: Recorder | None, config: dict[str, Any]) -> Path:
     return recorder.run_dir if recorder is not None else Path(config["local_results_path"]).absolute()
 
 
-def entering(run_sequential: Callable[..., Any], prepare: Callable[[Any], None]) -> Callable[..., Any]:
-    """The host's `run_sequential`, with `prepare(args)` called before it."""
+def entering(
+    run_sequential: Callable[..., Any], prepare: Callable[[Any], None], host: str, folder: Path
+) -> Callable[..., Any]:
+    """The host's `run_sequential`, with `prepare(args)` called, and run and folder named, before it."""
 
     def run(args: Any, logger: Any) -> Any:
         prepare(args)
-        logging.getLogger(__name__).debug("entering the host with %s", args)
+        task = args.env_args.get("key") or args.env_args.get("map_name") or args.env
+        log = logging.getLogger(__name__)
+        log.info("Run folder: %s", folder)
+        log.info(
+            "Beginning training: %s on %s, seed %d, host %s, %s steps",
+            args.name, task, args.seed, host, f"{args.t_max:,}",
+        )  # fmt: skip
         return run_sequential(args=args, logger=logger)
 
     return run

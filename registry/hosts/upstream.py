@@ -120,6 +120,6 @@ class Upstream(base.Host):
         with shapes.replaced(
             module,
             Logger=shapes.recording_logger(module.Logger, self.recorder, folder / "tb"),
-            run_sequential=shapes.entering(module.run_sequential, prepare),
+            run_sequential=shapes.entering(module.run_sequential, prepare, self.name, folder),
         ):
             module.run(run, config, log)

@@ -24,7 +24,7 @@ import torch as th
 from epymarl_lite.utils.files import sha256_of, write_file, write_folder
 
 _LOG = logging.getLogger(__name__)
-SCHEMA = 1
+SCHEMA = 2
 KEPT = 2
 STATE_FILE, MANIFEST_FILE, SEGMENT_FOLDER = "state.pt", "manifest.json", "buffer"
 

@@ -56,7 +56,7 @@ def load_models(learner: Any, checkpoint_path: str, load_step: int) -> int:
         EOFError,
         pickle.UnpicklingError,
     ) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:600] or type(error).__name__
         raise ValueError(NOT_READ.format(path=checkpoint_path, step=step, error=reason)) from error
     return step
 

@@ -96,7 +96,7 @@ class Progress:
         since = now - self._shown_s
         if self._console is not None:
             if since >= LIVE_EVERY_S:
-                self._draw(self.line(t_env))
+                self._draw(t_env)
                 self._shown_s = now
             return
         enough = (t_env - self._shown_t) / self.t_max >= PLAIN_EVERY_PART and since >= PLAIN_GAP_S
@@ -104,13 +104,16 @@ class Progress:
             self._log.info("%s", self.line(t_env))
             self._shown_s, self._shown_t = now, t_env
 
-    def line(self, t_env: int) -> str:
-        """The line for step `t_env`."""
+    def line(self, t_env: int, width: int | None = None) -> str:
+        """The line for step `t_env`; shortened, and cut off at last, where it is wider than `width` columns."""
         (first_s, first_t), (last_s, last_t) = self._points[0], self._points[-1]
         speed = (last_t - first_t) / (last_s - first_s) if last_s > first_s else 0.0
         left = _duration(max(0, self.t_max - t_env) / speed) if speed > 0 else "?"
         share = min(100, 100 * t_env // self.t_max)
-        return f"{t_env:,}/{self.t_max:,} steps ({share}%)  {speed:,.0f} steps/s  ETA {left}{self._test}"
+        line = f"{t_env:,}/{self.t_max:,} steps ({share}%)  {speed:,.0f} steps/s  ETA {left}{self._test}"
+        if width is not None and len(line) > width:
+            line = line.replace(" steps (", " (").replace("  test: ", "  ")
+        return line[:width]
 
     def close(self) -> None:
         """Take the live line away."""
@@ -119,11 +122,11 @@ class Progress:
             logging.getLogger().removeHandler(self._clearer)
             self._console = None
 
-    def _draw(self, line: str) -> None:
+    def _draw(self, t_env: int) -> None:
         self._clear()
         if self._console is not None:
             width = max(1, self._console.width - 1)
-            self._console.print(Text(line[:width], style="cyan"), end="", soft_wrap=True)
+            self._console.print(Text(self.line(t_env, width), style="cyan"), end="", soft_wrap=True)
             self._console.file.flush()
 
     def _clear(self) -> None:

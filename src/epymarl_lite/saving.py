@@ -16,6 +16,7 @@ from epymarl_lite.checkpoint import (
 from epymarl_lite.utils.random_state import random_states, set_random_states
 
 PARTS = ("runner", "learner", "controller", "logger")
+IDENTITY = ("name", "env", "learner", "mixer", "mac", "agent")  # keys that a checkpoint belongs to
 COUNTERS = (
     "episode",
     "last_test_t",
@@ -91,6 +92,7 @@ class Saver:
     def _state(self, training: Any) -> dict[str, Any]:
         recorder = training.recorder
         return {
+            "of": _identity(training.args),
             **{name: getattr(training, name).resume_state() for name in PARTS},
             "counters": {name: getattr(training, name) for name in COUNTERS},
             "buffer": training.buffer.resume_state(),
@@ -101,6 +103,13 @@ class Saver:
 
     def _put_back(self, training: Any, loaded: Loaded, is_own: bool) -> None:
         state = loaded.state
+        of, here = state["of"], _identity(training.args)
+        if of != here:
+            name = next(key for key in here if here[key] != of.get(key))
+            raise CheckpointError(
+                f"{loaded.path}: does not fit this configuration (it is of {name}={of.get(name)!r}, this run of "
+                f"{here[name]!r}). Resume with the configuration it was written with."
+            )
         try:
             for name in (*PARTS, "buffer"):
                 getattr(training, name).load_resume_state(state[name])
@@ -128,3 +137,10 @@ class Saver:
 
 def _can_resume(part: Any) -> bool:
     return hasattr(part, "resume_state") and hasattr(part, "load_resume_state")
+
+
+def _identity(args: Any) -> dict[str, str]:
+    """Which algorithm on which task: sizes alone do not tell tasks of one family apart."""
+    values = vars(args)
+    task = values["env_args"].get("map_name") or values["env_args"].get("key") or ""
+    return {**{key: str(values[key]) for key in IDENTITY if key in values}, "task": str(task)}

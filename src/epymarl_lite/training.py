@@ -60,7 +60,12 @@ class Training:
             Interrupted: a signal came; a checkpoint is written.
             WriteError: the disk refused a write twice.
         """
-        self._console.info("Beginning training for %d timesteps", self.args.t_max)
+        task = self.args.env_args.get("key") or self.args.env_args.get("map_name") or self.args.env
+        self._console.info("Run folder: %s", self.run_dir)
+        self._console.info(
+            "Beginning training: %s on %s, seed %d, host embedded, %s steps",
+            self.args.name, task, self.args.seed, f"{self.args.t_max:,}",
+        )  # fmt: skip
         self._progress.start(self.runner.t_env)
         try:
             while self.runner.t_env <= self.args.t_max:

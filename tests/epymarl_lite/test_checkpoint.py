@@ -123,7 +123,7 @@ def test_nothing_whole_is_an_error_that_names_the_file(store, tmp_path):
 def test_another_schema_is_refused(store):
     with mock.patch.object(checkpoint, "SCHEMA", 99):
         fill(store, [(10, 2)])
-    with pytest.raises(CheckpointError, match="has schema 99, this version reads 1"):
+    with pytest.raises(CheckpointError, match="has schema 99, this version reads 2"):
         store.load()
 
 

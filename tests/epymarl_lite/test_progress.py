@@ -44,6 +44,7 @@ def test_the_line_says_steps_speed_time_left_and_the_last_test():
     assert shown.line(100).endswith("ETA 0:00:36  test: won 0.25, return -1.50")
     shown.test(None, 2.0)
     assert shown.line(100).endswith("test: return 2.00")
+    assert shown.line(100, width=40) == "100/1,000 (10%)  25 steps/s  ETA 0:00:36"
     assert progress._duration(2 * 86400 + 3661) == "2d 1:01:01"
 
 
@@ -144,7 +145,7 @@ def test_under_sacred_the_live_line_reaches_the_terminal_and_not_cout(tmp_path):
     """The whole host under sacred with captured descriptors, its output a pseudo-terminal."""
     seen = run_in_terminal(SCRIPT, tmp_path)
     cout = (tmp_path / "1" / "cout.txt").read_text()
-    live = re.findall(r"\d+/300 steps \(\d+%\)  [\d,]+ steps/s  ETA [^ ]+", seen)
+    live = re.findall(r"\d+/300(?: steps)? \(\d+%\)  [\d,]+ steps/s  ETA [^ ]+", seen)
     assert len(live) > 10 and "\x1b[2K" in seen
     assert any("won" in line for line in seen.split("\r"))
     assert "Beginning training" in cout and "Finished Training" in seen

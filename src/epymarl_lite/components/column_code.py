@@ -162,4 +162,5 @@ def unpack(
             r_raw += 1
 
 
-KERNELS = (bits_of, layout, look_up, pack, unpack)  # for whoever keeps machine code; all they need is in this file
+# For whoever keeps machine code; all that the kernels need is in this file.
+KERNELS = (bits_of, layout, look_up, pack, unpack)

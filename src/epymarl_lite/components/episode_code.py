@@ -123,7 +123,7 @@ class _Field:
 
 def call_every_kernel() -> None:
     """Code a tiny episode and decode it, so that every kernel has run with the types of real use."""
-    scheme = {"number": {"vshape": 2}, "byte": {"vshape": 2, "dtype": th.uint8}}
+    scheme: dict[str, dict[str, Any]] = {"number": {"vshape": 2}, "byte": {"vshape": 2, "dtype": th.uint8}}
     batch = EpisodeBatch(scheme, {}, 1, 2)
     code = EpisodeCode(batch.scheme, {}, 2)
     code.decode(code.encode(batch, 0), code.views(batch), 0, 2)

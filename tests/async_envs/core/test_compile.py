@@ -166,3 +166,24 @@ def test_old_caches_are_removed_but_for_a_few(project):
 def test_user_cache_folder_is_the_default(project):
     result, _ = finish(start(project, "", XDG_CACHE_HOME=str(project / "user")))
     assert Path(result["folder"]).parent == project / "user/async-epymarl/kernels"
+
+
+def test_kernels_of_other_packages_are_kept_too(project):
+    (project / "theirs.py").write_text("import numba\n\n\n@numba.njit\ndef lift(x):\n    return x + 1\n")
+    program = (
+        "import json\nfrom async_envs.core import compile\nimport theirs\n"
+        "compile.keep([theirs.lift])\ncompile.keep([theirs.lift])\n"
+        "print(json.dumps([theirs.lift(1), compile.compile_counts()]))"
+    )
+    cache = project / "cache"
+    assert finish(start(project, cache, program))[0] == [2, [0, 1]]
+    assert finish(start(project, cache, program))[0] == [2, [1, 0]]
+    (project / "theirs.py").write_text("import numba\n\n\n@numba.njit\ndef lift(x):\n    return x + 30\n")
+    assert finish(start(project, cache, program))[0] == [31, [0, 1]]
+
+
+def test_kept_kernels_stay_python_without_the_compiler(project):
+    (project / "theirs.py").write_text("import numba\n\n\n@numba.njit\ndef lift(x):\n    return x + 1\n")
+    program = "import json, theirs\nfrom async_envs.core.compile import keep\nkeep([theirs.lift])\n"
+    program += "print(json.dumps(theirs.lift(1)))"
+    assert finish(start(project, project / "cache", program, NUMBA_DISABLE_JIT="1"))[0] == 2

@@ -82,6 +82,8 @@ def test_unknown_algorithm_offers_the_nearest():
     ("batch_size", True, "a whole number of at least 1"),
     ("double_q", "yes", "True or False"),
     ("td_lambda", 2.0, "a number from 0 to 1 or null"),
+    ("proxy_history", "gatherr", "one of gather, own_recurrence"),
+    ("proxy_history", None, "one of gather, own_recurrence"),
     ("mvd_order", 0, "a whole number of at least 1"),
     ("mvd_form", "x", "one of d, s, m, gate, relu_heads, state_weights, boltzmann"),
     ("mvd_roles", 4, "one of 2, 3"),
@@ -113,6 +115,27 @@ def test_contradictions_are_one_clear_line(changes, words):
     with pytest.raises(ValueError) as error:
         check_config(configuration("mvd", **changes))
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mvd", "vdn_a", "qmix_a", "qatten_a"])
+def test_a_stored_hidden_state_is_refused_with_its_reason(name):
+    with pytest.raises(ValueError) as error:
+        check_config(configuration(name, proxy_history="stored_hidden"))
+    assert str(error.value) == (
+        f"config {name}: proxy_history='stored_hidden' is not accepted (EPyMARL's batch has no field for the "
+        "hidden states of acting), expected one of gather, own_recurrence. "
+        "Change it on the command line or in the YAML file."
+    )
+
+
+@pytest.mark.parametrize("name", ["vdn", "qmix", "qatten"])
+def test_the_history_of_proxies_is_refused_where_there_are_none(name):
+    with pytest.raises(ValueError) as error:
+        check_config(configuration(name, proxy_history="own_recurrence"))
+    assert str(error.value) == (
+        f"config {name}: proxy_history='own_recurrence' does nothing with mixer={name!r}, which takes no "
+        "proxies, expected no such key. Start from the YAML file of that mixer."
+    )
 
 
 def test_environment_side_proxies_go_with_a_mixer_without():

@@ -13,6 +13,7 @@ from plugins.controllers.async_mac import AsyncMAC
 from plugins.vsp.environment import VSP
 from plugins.vsp.indices import decision_steps, proxy_utilities, read_status
 from tests.plugins.acting import make_toy, settings
+from tests.plugins.vsp.recording import recorded
 from tests.toy import random_actions
 
 SHARED = ("state", "reward", "terminated", "truncated", "t")
@@ -107,29 +108,9 @@ def test_a_proxys_wrong_action_is_refused_with_its_agent_named() -> None:
         proxied.step(np.array([[2, 2, 2, 0, 2, 0]]))
 
 
-def recorded(build: Callable[[int], Simulator], n_episodes: int) -> dict[str, torch.Tensor]:
-    """Random episodes of the proxied task as a stored batch of 2N agents."""
-    proxied, rng = VSP(build(n_episodes)), np.random.default_rng(4)
-    proxied.reset(list(range(n_episodes)))
-    steps: dict[str, list[np.ndarray]] = {"obs": [], "avail_actions": [], "actions": [], "filled": []}
-    running = np.ones(n_episodes, bool)
-    while running.any():
-        actions = random_actions(proxied, rng)
-        for name, values in (("obs", proxied.obs), ("avail_actions", proxied.avail_actions)):
-            steps[name].append(values * running.reshape(-1, 1, 1))
-        steps["actions"].append((actions * running[:, None])[..., None])
-        steps["filled"].append(running[:, None].astype(np.int64))
-        over = proxied.terminated | proxied.truncated
-        if over.all():
-            break
-        running = running & ~over
-        proxied.step(actions)
-    return {name: torch.from_numpy(np.stack(values, 1)) for name, values in steps.items()}
-
-
 def both_sides(build: Callable[[int], Simulator], use_rnn: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Proxy utilities [B, T, N] of the learner's gather, and of the simulator's second half."""
-    batch = recorded(build, 4)
+    batch = recorded(VSP(build(4)), seeds=range(4))
     n_agents = batch["obs"].shape[2] // 2
     config: Any = settings(
         n_agents=2 * n_agents, n_actions=batch["avail_actions"].shape[3],
