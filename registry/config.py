@@ -229,6 +229,7 @@ def check_task(env_args: Mapping[str, Any]) -> None:
     if key is None:
         raise ValueError(NO_KEY.format(known=", ".join(catalog.keys())))
     family, _ = catalog.parse_key(key)
+    key = catalog.canonical_key(key)
     if type(env_args.get("vsp", False)) is not bool:
         raise ValueError(BAD_VSP.format(key=key, given=env_args["vsp"]))
     family.check_options(key, {name: env_args[name] for name in env_args if name not in ENV_KEYS})
@@ -303,11 +304,11 @@ def check_wandb(config: Mapping[str, Any]) -> None:
     """Refuse logging to W&B without the package, or without the names it files a run under."""
     if not config.get("use_wandb"):
         return
+    if importlib.util.find_spec("wandb") is None:
+        raise ValueError(NO_WANDB)
     for name in ("wandb_team", "wandb_project"):
         if not config.get(name):
             raise ValueError(NO_WANDB_PLACE.format(missing=name))
-    if importlib.util.find_spec("wandb") is None:
-        raise ValueError(NO_WANDB)
 
 
 def folder_name(text: str) -> str:

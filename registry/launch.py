@@ -158,7 +158,7 @@ def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Pa
 
     folder = run_folder(run)
     if folder is None:
-        log.info("This run is unobserved: nothing of it is kept.")
+        log.info("This run is unobserved: no record of it is kept.")
         host.recorder = None
         host.run(run, settings, log, resume=resume)
         return

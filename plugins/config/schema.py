@@ -57,9 +57,9 @@ def check_config(config: Mapping[str, Any]) -> None:
 def _check_ours(config: Mapping[str, Any], where: str) -> None:
     read_keys(ValueLearnerKeys, config, where)
     spec = mixer_spec(config["mixer"])
+    _check_learner_is_the_mixers(config["learner"], config["mixer"], where)
     read_keys(spec.keys, config, where)
     read_proxy_history(config, config["mixer"], spec.vsp, where)
-    _check_learner_is_the_mixers(config["learner"], config["mixer"], where)
     if not config["common_reward"]:
         raise ValueError(
             f"{where}: common_reward=False does not fit mixer={config['mixer']!r}, which learns one "

@@ -27,6 +27,14 @@ def test_keys_lists_every_task_and_option():
     assert all(option.name in told for option in catalog.family("poac").options)
 
 
+@pytest.mark.parametrize("words", [["keys"], ["explain", "async:poac"]])
+def test_options_are_shown_with_choices_bounds_and_default(words):
+    _, told = ask(*words)
+    assert "bot: one of KAI0, KAI1, KAI2; default the scenario's. " in told
+    assert "episode_limit: a whole number from 1 to 1000000; default 600. " in told
+    assert "random_start: True or False; default False. " in told
+
+
 def test_algorithms_lists_each_with_learner_mixer_and_source():
     code, told = ask("algorithms")
     assert 0 == code

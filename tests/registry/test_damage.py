@@ -75,6 +75,7 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [flip, cut, Path.unlink])
 @pytest.mark.parametrize("name", ["state.pt", "manifest.json", "segment"])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_gives_the_same_end(
@@ -161,6 +162,7 @@ def test_checkpoints_that_cannot_be_used_are_one_line_and_the_record_stays(
     assert not Path("owned").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [{"config": "qmix"}, {"env_args.key": "async:poac-2"}, {"hidden_dim": 9}],

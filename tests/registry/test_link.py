@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from registry import takeover
+from registry.hosts import embedded
+from registry.launch import main
 from registry.link import HOOK, LINE, MAIN, MANIFEST, link, unlink, with_line
 
 PLAIN_MAIN = '''"""The host's command."""
@@ -145,6 +147,37 @@ def test_a_linked_command_of_ours_is_run_by_our_launcher(checkout):
     assert "Did you mean 'poac'" in wrong.stderr
     host = command(checkout, "--config=qmix", "--env-config=gymma", "with", "env_args.key=x")
     assert "host runs" in host.stdout
+
+
+@pytest.mark.parametrize(
+    "words, line",
+    [
+        ("--config=mvdd with KEY", "unknown algorithm 'mvdd'. Did you mean 'mvd'"),
+        ("--cofig=mvd with KEY", "unknown flag '--cofig'. Did you mean '--config'"),
+        ("--config=mvd KEY", "the word `with` is missing"),
+        ("--config=mvd with env_args.key=async:poca", "Did you mean 'poac'"),
+        ("--config=mvd with env_args.key=asinc:poac", "unknown key 'asinc:poac'"),
+        ("--config=async_qmix with KEY env_args.bott=KAI1", "unknown option 'bott'. Did you mean 'bot'"),
+        ("--config=mvd with KEY bot=KAI1", "Write env_args.bot=KAI1"),
+        ("--config=mvd with KEY lrr=1", "unknown configuration key 'lrr'. Did you mean 'lr'"),
+        ("--config=mvd with KEY lr=abc", "lr='abc' is not accepted"),
+        ("--config=mvd with KEY mixer=mdv", "unknown mixer 'mdv'"),
+        ("--config=mvd with KEY mixer=vdn", "are of two algorithms"),
+    ],
+)
+def test_a_typo_in_a_linked_checkout_is_one_line(words, line, checkout, monkeypatch, capsys):
+    """In this process: what the linked main.py calls, with the host's own default.yaml."""
+    defaults = Path(embedded.SOURCE, "epymarl_lite", "config", "default.yaml")
+    shutil.copy(defaults, checkout / "src/config/default.yaml")
+    link(checkout)
+    before = files(checkout)
+    argv = ["src/main.py", *words.replace("KEY", "env_args.key=async:poac").split()]
+    assert takeover.concerns_us(argv, str(checkout))
+    monkeypatch.chdir(checkout)
+    assert 2 == main(argv, linked=checkout)
+    told = capsys.readouterr().err
+    assert line in told and 1 == told.count("\n")
+    assert before == files(checkout)
 
 
 def test_a_clone_that_moved_away_is_one_line(checkout):

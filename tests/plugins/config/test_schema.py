@@ -158,3 +158,17 @@ def test_a_hosts_own_algorithm_is_checked_only_where_keys_are_shared():
 def test_yaml_files_parse_to_plain_values():
     for path in sorted(FOLDER.rglob("*.yaml")):
         assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+@pytest.mark.parametrize(
+    "learner, mixer", [("qmix_learner", "vdn"), ("mvd_learner", "qmix_a"), ("vdn_learner", "mvd")]
+)
+def test_a_learner_and_a_mixer_of_two_algorithms_are_refused(learner, mixer):
+    line = f"two algorithms.* Take --config={mixer}, or set learner={mixer}_learner"
+    with pytest.raises(ValueError, match=line):
+        check_config(configuration(mixer) | {"learner": learner})
+
+
+def test_a_mixer_without_a_learner_of_its_name_takes_any_of_ours():
+    changes = {"mixer": "boltzmann_heads", "name": "boltzmann_heads", "mvd_form": "boltzmann"}
+    check_config(configuration("mvd") | changes)

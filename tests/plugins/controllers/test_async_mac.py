@@ -90,6 +90,23 @@ def test_models_saved_are_models_loaded(tmp_path) -> None:
     assert torch.equal(other.unroll(batch), mac.unroll(batch))
 
 
+@pytest.mark.parametrize(
+    "harm, line",
+    [("missing", "agent.th: not found"), ("damaged", "cannot be read"), ("foreign", "of shape")],
+)
+def test_models_that_do_not_fit_are_one_line_and_change_nothing(harm, line, tmp_path) -> None:
+    batch, mac = batch_and_mac()
+    before = mac.unroll(batch)
+    if harm == "damaged":
+        (tmp_path / "agent.th").write_bytes(b"not a model")
+    if harm == "foreign":
+        batch_and_mac(hidden_dim=5)[1].save_models(tmp_path)
+    with pytest.raises(ValueError, match=line) as caught:
+        mac.load_models(tmp_path)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(before, mac.unroll(batch))
+
+
 def test_parameters_carry_the_hosts_names() -> None:
     _, mac = batch_and_mac()
     assert list(mac.agent.state_dict()) == [
