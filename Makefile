@@ -44,7 +44,7 @@ lint: $(VENV)/.installed-test
 
 # Three ways: compiled, with bounds checked, and interpreted (compiled lines are invisible to coverage).
 test: lint
-	$(BIN)/python -W error::DeprecationWarning:async_envs -m pytest
+	$(BIN)/python -m pytest
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
 

@@ -24,7 +24,7 @@ def require_finite(where: str, what_to_do: str, **tensors: Tensor) -> None:
     for name, tensor in tensors.items():
         if not all_finite(tensor):
             index = [int(i) for i in (~torch.isfinite(tensor)).nonzero()[0]]
-            value = float(tensor[tuple(index)])
+            value = tensor.detach()[tuple(index)].item()
             raise NonFiniteError(
                 f"{where}: {name} holds {value} at index {index} of shape {list(tensor.shape)}, "
                 f"expected finite numbers. {what_to_do}"

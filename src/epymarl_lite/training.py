@@ -99,7 +99,7 @@ class Training:
         self.last_test_t = t_env
         self.results = summary(t_env, episodes)
         self._progress.test(self.results.get("win_rate"), self.results["return"])
-        self._console.info("t_env: %d / %d, %s", t_env, self.args.t_max, sentence(self.results))
+        self._console.info("%s", sentence(self.results).capitalize())
 
     def _leave_if_asked(self) -> None:
         if self._stop.signum is None:
