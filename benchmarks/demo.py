@@ -23,13 +23,13 @@ log = logging.getLogger("demo")
 KEY = "async:poac-1"
 EPISODE_LIMIT = 200  # a third of the paper's 600: fights are over by then, and episodes stay short
 BUDGET = {
-    "t_max": 60_000,
+    "t_max": 100_000,
     "epsilon_anneal_time": 25_000,
     "batch_size_run": 8,
-    "test_interval": 6_000,
+    "test_interval": 8_000,
     "test_nepisode": 128,
     "save_model": True,
-    "save_model_interval": 6_000,
+    "save_model_interval": 8_000,
 }
 N_RANDOM = 200
 N_BEST = 320

@@ -8,7 +8,7 @@ import numpy as np
 from numba.core import runtime as numba_runtime
 
 from async_envs.core.compile import is_compiled
-from async_envs.core.conformance import (
+from async_envs.core.conformance_subject import (
     Subject,
     buffers,
     choose,

@@ -5,7 +5,7 @@ from typing import Callable
 import numpy as np
 
 from async_envs.core import conformance_calls as calls
-from async_envs.core.conformance import (
+from async_envs.core.conformance_subject import (
     GARBAGE,
     ContractBroken,
     Subject,
