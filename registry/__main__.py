@@ -46,6 +46,7 @@ def algorithms() -> None:
     """List our algorithms: mechanism, learner, mixer, options, source."""
     from dataclasses import fields
 
+    from plugins.config.keys import ProxyKeys
     from plugins.mixers import mixer_spec
     from registry.config import OURS, read_yaml, yaml_names
 
@@ -56,7 +57,8 @@ def algorithms() -> None:
         click.echo(f"--config={name}")
         click.echo(f"  mechanism: {about[0] if about else name}")
         click.echo(f"  learner: {settings['learner']}   mixer: {settings['mixer']}")
-        options = [field.name for field in fields(mixer_spec(settings["mixer"]).keys)]
+        spec = mixer_spec(settings["mixer"])
+        options = [field.name for keys in (spec.keys, *[ProxyKeys] * spec.vsp) for field in fields(keys)]
         click.echo(f"  options: {', '.join(options) or 'none'}")
         click.echo(f"  source: {' '.join(about[1:]) or about[0]}")
 

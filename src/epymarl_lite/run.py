@@ -135,7 +135,7 @@ def arguments(config: Mapping[str, Any], log: logging.Logger) -> SimpleNamespace
         raise ValueError("evaluate and save_replay play a saved model. Name it with checkpoint_path=FOLDER.")
     if args.use_cuda and not th.cuda.is_available():
         args.use_cuda = False
-        log.warning("use_cuda is switched off: there is no CUDA device.")
+        log.info("use_cuda is switched off: there is no CUDA device.")
     args.device = "cuda" if args.use_cuda else "cpu"
     th.set_num_threads(args.threads)
     seed_all(args.seed)

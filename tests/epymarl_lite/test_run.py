@@ -156,7 +156,8 @@ def test_what_cannot_run_is_refused_in_one_line(trained, changes, text):
 def test_a_missing_gpu_is_no_reason_to_stop(trained, caplog):
     if th.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    trained(use_cuda=True, t_max=20)
+    with caplog.at_level("INFO"):
+        trained(use_cuda=True, t_max=20)
     assert "use_cuda is switched off" in caplog.text
 
 
