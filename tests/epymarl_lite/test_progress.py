@@ -77,7 +77,11 @@ def test_switched_off_it_says_nothing(caplog):
 
 
 def test_no_terminal_is_remembered_where_there_is_none():
-    with mock.patch.object(sys, "stdout", None), mock.patch.object(sys, "stderr", open(os.devnull, "w")):
+    with (
+        open(os.devnull, "w") as nowhere,
+        mock.patch.object(sys, "stdout", None),
+        mock.patch.object(sys, "stderr", nowhere),
+    ):
         assert remember_terminal() is None and progress.terminal() is None
 
 
@@ -158,15 +162,15 @@ def test_under_sacred_the_live_line_reaches_the_terminal_and_not_cout(tmp_path):
 
 def test_a_log_line_clears_the_live_line_first(tmp_path):
     """Otherwise the two would share a row."""
-    stream = (tmp_path / "terminal").open("w+", newline="")
-    shown, clock = a_progress(stream=stream)
-    clock.now = 1.0
-    shown.update(10)
-    position = stream.tell()
-    logging.getLogger("anything").warning("a line")
-    stream.seek(position)
-    assert stream.read() == "\r\x1b[2K"
-    shown.close()
-    before = stream.tell()
-    logging.getLogger("anything").warning("a line")
-    assert stream.tell() == before
+    with (tmp_path / "terminal").open("w+", newline="") as stream:
+        shown, clock = a_progress(stream=stream)
+        clock.now = 1.0
+        shown.update(10)
+        position = stream.tell()
+        logging.getLogger("anything").warning("a line")
+        stream.seek(position)
+        assert stream.read() == "\r\x1b[2K"
+        shown.close()
+        before = stream.tell()
+        logging.getLogger("anything").warning("a line")
+        assert stream.tell() == before
