@@ -11,13 +11,15 @@ ifneq ($(wildcard ../shared/reference/mixer_parity),)
 export MIXER_PARITY ?= $(abspath ../shared/reference/mixer_parity)
 endif
 
-.PHONY: help install demo test lint bench clean
+.PHONY: help install demo test lint mutants bench verify-gpu clean
 
 help:
 	@echo "make install  make $(VENV) with the pinned versions"
 	@echo "make demo     train MVD on async:poac-1 for about five minutes and draw curve.png"
 	@echo "make test     everything that CI runs"
+	@echo "make mutants  break VSP in many small ways, see that the tests notice, write the table of docs/theory.md"
 	@echo "make bench    speed tables with ratios"
+	@echo "make verify-gpu  train short runs on the GPU and verify them, reports in docs/evidence/"
 
 install: $(VENV)/.installed
 	@echo "Activate it with: . $(BIN)/activate"
@@ -48,8 +50,14 @@ test: lint
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
 
+mutants: $(VENV)/.installed-test
+	$(BIN)/python -m tests.mutation --write docs/theory.md
+
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.speed
+
+verify-gpu: $(VENV)/.installed
+	@$(BIN)/python -m benchmarks.verify_gpu
 
 clean:
 	rm -rf $(VENV) build *.egg-info

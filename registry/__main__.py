@@ -75,11 +75,14 @@ def header(path: Path) -> list[str]:
 
 @main.command()
 @click.argument("key")
+@click.argument("options", nargs=-1, metavar="[NAME=VALUE]...")
 @click.option("--all", "show_all", is_flag=True, help="Every name of the observation and the state.")
-def explain(key: str, show_all: bool) -> None:
-    """Show a task's sizes, names and options."""
+def explain(key: str, options: tuple[str, ...], show_all: bool) -> None:
+    """Show a task's sizes, names and options; NAME=VALUE are the key's options."""
+    from registry.verify import parse_options
+
     family, variant = catalog.parse_key(key)
-    simulator = catalog.make(key)
+    simulator = catalog.make(key, **parse_options(family, catalog.canonical_key(key), options))
     click.echo(f"{simulator.key}: {family.summary}")
     click.echo(f"  agents: {simulator.n_agents}   step limit: {simulator.episode_limit}")
     click.echo(f"  metrics: {', '.join(simulator.metric_names)}")
@@ -94,9 +97,9 @@ def explain(key: str, show_all: bool) -> None:
 
 
 def _described(option: Option) -> str:
-    """Name, what is accepted, default and meaning of one option."""
-    default = "the scenario's" if option.default is None else option.default
-    return f"{option.name}: {option.accepted()}; default {default}. {option.help}"
+    """Name, what is accepted, default and meaning of one option; where no default is said, the help tells."""
+    default = "" if option.default is None else f"; default {option.default}"
+    return f"{option.name}: {option.accepted()}{default}. {option.help}"
 
 
 def _listed(names: Sequence[str], show_all: bool, few: int = 8) -> str:
@@ -122,6 +125,37 @@ def status(run_dir: Path) -> None:
 
     steps = [record["t_env"] for record in read_records(run_dir) if record["kind"] != "status"]
     click.echo(f"{run_dir}: {run_status(run_dir)}, last word at step {max(steps, default=0)}")
+
+
+@main.command()
+@click.option("--key", help="The task, e.g. async:poac-1.")
+@click.option("--checkpoint", help="A run's folder, its models/STEP or checkpoints/STEP; newest by default.")
+@click.option("--config", help="An algorithm of ours, freshly initialised.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--episodes", default="32", show_default=True, help="Episodes that each policy plays.")
+@click.option("--seed", default="0", show_default=True, help="Of episodes, random play and samples.")
+@click.option("--out", help="A JSON file for the table and all that it depends on.")
+@click.argument("options", nargs=-1, metavar="[NAME=VALUE]...")
+def verify(options: tuple[str, ...], **given: Any) -> None:
+    """Check on a task and a learner that VSP changes nothing it must not; NAME=VALUE are the key's options.
+
+    Plays episodes with a random and with the learner's policy, with and without proxies, and prints a table.
+    Exit status 1 if a check is violated.
+    """
+    from plugins.vsp.verify.rows import Row, table
+    from registry import verify as verification
+
+    request = verification.check_request(options=options, **given)
+    report = verification.run(request, lambda line: click.echo(line, err=True))
+    click.echo(table([Row(**row) for row in report["rows"]]))
+    click.echo(verification.digest(report))
+    if request.out is not None:
+        try:
+            verification.write_report(request.out, report)
+        except OSError as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
+    sys.exit(int(verification.is_violated(report)))
 
 
 @main.command()

@@ -98,10 +98,25 @@ class AsyncMAC:
             last_actions = ep_batch["actions"].new_full((*obs.shape[:2],), NO_ACTION)
         else:
             last_actions = ep_batch["actions"][:, t - 1, :, 0]
-        inputs = self._inputs(obs.to(self.hidden_states.dtype), last_actions)
-        q, hidden = self.agent(inputs, self.hidden_states)
-        self.hidden_states = hidden.view(*obs.shape[:2], -1)
-        return q.view(*obs.shape[:2], -1)
+        q, self.hidden_states = self.step(obs, last_actions, self.hidden_states)
+        return q
+
+    def step(
+        self, obs: torch.Tensor, last_actions: torch.Tensor, hidden: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One step of the network from any hidden state; the controller's own states stay.
+
+        Args:
+            obs: [b, N, O].
+            last_actions: [b, N] int64; -1 before the first step.
+            hidden: [b, N, H], of the network's type.
+
+        Returns:
+            utilities [b, N, A] and the new hidden state [b, N, H].
+        """
+        inputs = self._inputs(obs.to(hidden.dtype), last_actions)
+        q, new_hidden = self.agent(inputs, hidden)
+        return q.view(*obs.shape[:2], -1), new_hidden.view(*obs.shape[:2], -1)
 
     def act(
         self,

@@ -108,8 +108,8 @@ def test_every_key_config_host_and_command_named_exists():
 
 
 def test_make_targets_named_exist():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    named = set(re.findall(r"^make ([a-z]+)\b", "\n".join([*CODE, *(block for _, block in BLOCKS)]), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z-]+)\b", "\n".join([*CODE, *(block for _, block in BLOCKS)]), re.MULTILINE))
     assert named and named <= targets
 
 

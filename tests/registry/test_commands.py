@@ -30,7 +30,7 @@ def test_keys_lists_every_task_and_option():
 @pytest.mark.parametrize("words", [["keys"], ["explain", "async:poac"]])
 def test_options_are_shown_with_choices_bounds_and_default(words):
     _, told = ask(*words)
-    assert "bot: one of KAI0, KAI1, KAI2; default the scenario's. " in told
+    assert "bot: one of KAI0, KAI1, KAI2. Who plays Blue; left out, the scenario decides." in told
     assert "episode_limit: a whole number from 1 to 1000000; default 600. " in told
     assert "random_start: True or False; default False. " in told
 

@@ -1,9 +1,9 @@
 """Statements about MVD's decomposition as properties of the mixer, on random weights, states and statuses.
 
+Theorem 2 is in test_theorem_2, individual-global-max in test_igm.
+
 Paper: Liang, Wu, Wang, Cai, arXiv:2408.03692v2, sections 4 and 5.
 """
-
-import itertools
 
 import pytest
 import torch
@@ -144,22 +144,6 @@ def test_a_product_term_remains_while_somebody_executes(seed):
     low = slopes(mixer, u, state, Extras(q_proxy=p, deciding=deciding, executing=~deciding))
     high = slopes(mixer, u, state, Extras(q_proxy=p + 1.0, deciding=deciding, executing=~deciding))
     assert bool((high > low).all())
-
-
-@pytest.mark.parametrize("form", FORMS)
-@given(seed=SEEDS, order=ORDERS)
-def test_each_deciding_agents_own_argmax_maximises_q_tot(form, seed, order):
-    """Individual-global-max over deciding agents, by brute force over their joint actions (Eq. 7)."""
-    mixer, _, state, extras = sample(seed, n_rows=4, mvd_form=form, mvd_order=order)
-    utilities = torch.randn(4, N_AGENTS, 3).double() * 2
-    forced = ~extras.deciding  # one available action
-    greedy = utilities.amax(dim=2)
-    greedy = torch.where(forced, utilities[:, :, 0], greedy)
-    best = mixer(greedy, state, extras).detach()
-    for joint in itertools.product(range(3), repeat=N_AGENTS):
-        u = torch.stack([utilities[:, i, a] for i, a in enumerate(joint)], dim=1)
-        u = torch.where(forced, utilities[:, :, 0], u)
-        assert bool((mixer(u, state, extras).detach() <= best + 1e-9).all())
 
 
 def test_the_weighted_mean_of_heads_breaks_what_the_log_mean_exp_keeps():
