@@ -12,12 +12,11 @@ import json
 from pathlib import Path
 from typing import Any, Generator
 
-import numpy as np
 import pytest
 
 import plugins
 
-MOST_ERRORS = 10
+MOST_ERRORS = 100
 
 
 def is_assertion(error: BaseException) -> bool:
@@ -85,9 +84,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     """The witness first; then watch this session, if a report is asked for."""
     name, file = session.config.getoption("--witness"), session.config.getoption("--witness-file")
     if name is not None:
-        from tests.mutation.witnesses import record  # everything of ours is imported there
+        from tests.mutation.witnesses import save  # everything of ours is imported there
 
-        np.savez(file, **record(name))
+        save(file, [name])
     path = session.config.getoption("--caught-report")
     if path is not None:
         session.config.pluginmanager.register(Catching(session, path), "mutation-catching")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.mutation.mutants import MUTANTS, Mutant
-from tests.mutation.trees import CheckFailed, apply, copy_of, difference, suite_in, suite_of, witness_in
+from tests.mutation.trees import CheckFailed, apply, copy_of, difference, suite_in, suite_of, witnesses_in
 from tests.mutation.witnesses import Values
 
 __all__ = ["Result", "check_mutant", "check_unchanged"]
@@ -38,11 +38,12 @@ def check_unchanged(original: Path, work: Path) -> tuple[int, dict[str, Values]]
     work.mkdir(exist_ok=True)
     copy_of(original, tree)
     names = sorted({mutant.witness for mutant in MUTANTS})
-    records = {name: witness_in(original, name, work) for name in names}
-    for name in names[1:]:
-        _check_same(name, records[name], witness_in(tree, name, work))
-    values, report = suite_in(tree, work, suite_of(tree, None), names[0])
-    _check_same(names[0], records[names[0]], values)
+    records, again = witnesses_in(original, names, work), witnesses_in(tree, names, work)
+    for name in names:
+        changed = difference(records[name], again[name])
+        if changed:
+            raise CheckFailed(f"witness {name} is not repeatable: {changed}")
+    _, report = suite_in(tree, work, suite_of(tree, None), names[0])
     failed = ([report["caught"]] if report["caught"] else []) + report["errors"]
     if failed or report["exit"] != 0 or report["passed"] == 0:
         which = f"{failed[0]['test']} ({failed[0]['words']})" if failed else f"pytest ended with {report['exit']}"
@@ -74,9 +75,3 @@ def check_mutant(mutant: Mutant, original: Path, records: dict[str, Values], wor
         raise CheckFailed(f"survives: {report['passed']} tests passed, no assertion failed{first}")
     seconds = time.monotonic() - start
     return Result(mutant, changed, caught["test"], caught["words"], len(report["errors"]), seconds)
-
-
-def _check_same(name: str, original: Values, copied: Values) -> None:
-    changed = difference(original, copied)
-    if changed:
-        raise CheckFailed(f"witness {name} is not repeatable: {changed}")

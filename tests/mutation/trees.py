@@ -11,11 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
-import numpy as np
-
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import files_that_notice
-from tests.mutation.witnesses import Values
+from tests.mutation.witnesses import Values, load
 
 ROOT = Path(__file__).resolve().parents[2]
 # Theory first: where a theorem's test catches a mutant, the table shall name it.
@@ -81,16 +79,16 @@ def apply(mutant: Mutant, tree: Path) -> None:
     path.write_text(source.replace(mutant.old, mutant.new), encoding="utf-8")
 
 
-def witness_in(tree: Path, name: str, work: Path) -> Values:
-    """What the witness computes in the tree.
+def witnesses_in(tree: Path, names: Sequence[str], work: Path) -> dict[str, Values]:
+    """What the witnesses compute in the tree.
 
     Raises:
-        CheckFailed: it ended with an error.
+        CheckFailed: one ended with an error.
     """
     file = work / "witness.npz"
     file.unlink(missing_ok=True)
-    done = _python(tree, work, ["-m", "tests.mutation.witnesses", name, str(file)], WITNESS_LIMIT_S)
-    return _read(file, name, done.stderr)
+    done = _python(tree, work, ["-m", "tests.mutation.witnesses", str(file), *names], WITNESS_LIMIT_S)
+    return _read(file, done.stderr)
 
 
 def difference(original: Values, mutant: Values) -> str:
@@ -124,7 +122,7 @@ def suite_of(tree: Path, changed: str | None) -> list[str]:
 
 
 def suite_in(tree: Path, work: Path, paths: Sequence[str], witness: str) -> tuple[Values, dict[str, Any]]:
-    """In one process: the witness, then the tests at `paths` until an assertion fails.
+    """In one process: a witness, then the tests at `paths` until an assertion fails.
 
     Returns:
         what the witness computed, and the report of tests.mutation.catching.
@@ -139,7 +137,7 @@ def suite_in(tree: Path, work: Path, paths: Sequence[str], witness: str) -> tupl
     arguments += ["--caught-report", str(report_file), "--witness", witness, "--witness-file", str(witness_file)]
     done = _python(tree, work, [*arguments, *paths], SUITE_LIMIT_S)
     (work / "pytest.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    values = _read(witness_file, witness, done.stderr)
+    values = _read(witness_file, done.stderr)[witness]
     if not report_file.exists():
         raise CheckFailed(f"the tests wrote no report; {work / 'pytest.log'} has what they said")
     report: dict[str, Any] = json.loads(report_file.read_text())
@@ -148,12 +146,11 @@ def suite_in(tree: Path, work: Path, paths: Sequence[str], witness: str) -> tupl
     return values, report
 
 
-def _read(file: Path, name: str, said: str) -> Values:
+def _read(file: Path, said: str) -> dict[str, Values]:
     if not file.exists():
         last = (said.strip() or "no words").splitlines()[-1]
-        raise CheckFailed(f"witness {name} ended with an error: {last}")
-    with np.load(file) as arrays:
-        return {key: arrays[key] for key in arrays.files}
+        raise CheckFailed(f"a witness ended with an error: {last}")
+    return load(file)
 
 
 def _python(

@@ -1,6 +1,6 @@
 """Witnesses: what is computed in the original and in a mutant, on seeded input, to see that they differ.
 
-    python -m tests.mutation.witnesses NAME FILE.npz
+    python -m tests.mutation.witnesses FILE.npz NAME...
 
 A witness calls the code as a user of it does and asserts nothing; the shapes of its arrays follow from its input
 alone, so that two trees give arrays which can be compared entry by entry.
@@ -11,7 +11,8 @@ Letters: B episodes, T1 stored steps (the last observation included), N agents.
 import sys
 from dataclasses import replace
 from functools import partial
-from typing import Callable
+from pathlib import Path
+from typing import Callable, Sequence
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ from tests.plugins.acting import make_toy
 from tests.plugins.tiny import gradients, make_learner, play
 from tests.toy import random_actions
 
-__all__ = ["WITNESSES", "Values", "record"]
+__all__ = ["WITNESSES", "Values", "load", "record", "save"]
 
 Values = dict[str, np.ndarray]
 
@@ -157,5 +158,21 @@ def record(name: str) -> Values:
     return WITNESSES[name]()
 
 
+def save(path: Path, names: Sequence[str]) -> None:
+    """Compute these witnesses and write them."""
+    records = {name: record(name) for name in names}
+    np.savez(path, **{f"{name}.{key}": values for name, each in records.items() for key, values in each.items()})
+
+
+def load(path: Path) -> dict[str, Values]:
+    """What `save` wrote."""
+    records: dict[str, Values] = {}
+    with np.load(path) as arrays:
+        for key in arrays.files:
+            name, _, rest = key.partition(".")
+            records.setdefault(name, {})[rest] = arrays[key]
+    return records
+
+
 if __name__ == "__main__":
-    np.savez(sys.argv[2], **record(sys.argv[1]))
+    save(Path(sys.argv[1]), sys.argv[2:])

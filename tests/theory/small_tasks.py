@@ -1,4 +1,4 @@
-"""Tasks in which one assumption of the paper's statements can be seen; each began as one that Hypothesis shrank."""
+"""Small tasks, in each of which one assumption of the paper's statements can be seen to be needed."""
 
 import numpy as np
 

@@ -51,6 +51,10 @@ class RandomTask(TabularTask):
                 lines.append(f"{cell}: reward {self.rewards[cell]}, to {self.transitions[cell].tolist()}")
         return "\n    ".join(lines) + ("\n    …" if len(lines) == SHOWN else "")
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis asks for."""
+        printer.text(repr(self))
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -143,6 +143,18 @@ def test_with_a_sufficient_c_the_guard_at_zero_changes_nothing(q, more):
     assert torch.equal(unclamped(*arguments), shifted_proxies(*arguments))
 
 
+@given(seed=SEEDS, utilities=UTILITIES, proxies=PROXIES, status=STATUSES)
+def test_the_running_minimum_alone_keeps_igm(seed, utilities, proxies, status):
+    """Eq. 8 without our guard, with the C that the mixer observed itself."""
+    mixer, state, extras = decision(seed, "d", 3, proxies, status)
+    choices = choices_of(np.ones((N_AGENTS, N_ACTIONS), np.bool_), status)
+    with pytest.MonkeyPatch.context() as patch:
+        bare_eq_8(patch)
+        values = joint_values(mixer, state, extras, utilities, choices)
+    tolerance = 1e-9 * max(1.0, *map(abs, values.values()))
+    assert individual_best(utilities, choices) <= joint_best(values, tolerance)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_without_c_a_negative_proxy_turns_the_order_of_actions_round(form, monkeypatch):
     """Counterexample, Eq. 8 with C = 0 and no guard: |f_i| = 1, |f_ij| = 2, Q_j = -3 gives the slope -2."""

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+from hypothesis.vendor.pretty import pretty
 
 from async_envs.tabular.exact.model import Model
 from async_envs.tabular.exact.padded import padded
@@ -166,4 +167,4 @@ def test_models_stay_small(task: TabularTask) -> None:
 @given(task=tasks())
 def test_a_failing_task_is_printed_in_short(task: TabularTask) -> None:
     """Hypothesis warns about long ones, which would hide the failure."""
-    assert len(repr(task)) < 12_000
+    assert len(pretty(task)) < 12_000

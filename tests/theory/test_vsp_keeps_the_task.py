@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_envs.core.simulator import CONTINUE, FIRST_ACTION, NOOP
+from async_envs.tabular.exact.model import Model
 from async_envs.tabular.exact.solve import lift, marginals, random_policy, trajectory_distribution
 from async_envs.tabular.simulator import TabularSimulator
 from async_envs.tabular.task import TabularTask
@@ -64,19 +65,18 @@ def test_a_proxy_sees_and_does_what_its_agent_saw_and_chose(task: TabularTask, s
     """Definition 1: a proxy of an executing agent receives õ and selects ã; the others are masked."""
     proxied = VSP(TabularSimulator("random", 1, task))
     rng, n_agents = np.random.default_rng(play), task.n_agents
-    proxied.reset([seed])
-    seen, chosen = np.zeros((n_agents, proxied.obs_dim)), np.zeros(n_agents, int)
-    while not (proxied.terminated | proxied.truncated)[0]:
-        available = proxied.avail_actions[0, :n_agents]
-        executes = available[:, CONTINUE] == 1
-        decides = ~executes & (available[:, NOOP] == 0)
-        actions = random_actions(proxied, rng)
-        np.testing.assert_array_equal(actions[0, n_agents:], np.where(executes, chosen, NOOP))
-        np.testing.assert_array_equal(
-            proxied.obs[0, n_agents:], np.where(executes[:, None], seen, 0.0)
-        )
-        seen[decides], chosen[decides] = proxied.obs[0, :n_agents][decides], actions[0, :n_agents][decides]
-        proxied.step(actions)
+    for episode in range(BATCH * EPISODES):
+        proxied.reset([seed + episode])
+        seen, chosen = np.zeros((n_agents, proxied.obs_dim)), np.zeros(n_agents, int)
+        while not (proxied.terminated | proxied.truncated)[0]:
+            available = proxied.avail_actions[0, :n_agents]
+            executes = available[:, CONTINUE] == 1
+            decides = ~executes & (available[:, NOOP] == 0)
+            actions = random_actions(proxied, rng)
+            np.testing.assert_array_equal(actions[0, n_agents:], np.where(executes, chosen, NOOP))
+            np.testing.assert_array_equal(proxied.obs[0, n_agents:], np.where(executes[:, None], seen, 0.0))
+            seen[decides], chosen[decides] = proxied.obs[0, :n_agents][decides], actions[0, :n_agents][decides]
+            proxied.step(actions)
 
 
 def rows_over_states(pair: Pair) -> np.ndarray:
@@ -121,6 +121,32 @@ def test_the_models_proxies_are_masked_unless_their_agent_executes(task: Tabular
             expected = NOOP if ongoing[i] is None else FIRST_ACTION + ongoing[i][0]
             assert joint[n_agents + i] == expected
             assert (seen[i] is None) == (ongoing[i] is None) == (joint[i] != CONTINUE)
+
+
+@given(task=tasks(most_extended=60), memory=MEMORIES)
+def test_the_models_proxies_see_what_an_agent_may_have_seen(task: TabularTask, memory: str) -> None:
+    """Definition 1: õ_i follows O at the state of the decision, or, in the formula of P^, at s' in every step.
+
+    Given the next s and what goes on there, for every agent that has just decided.
+    """
+    _, vsp, state_of, _ = both(task, memory)
+    for x, row in zip(vsp.pair_state.tolist(), vsp.transitions):
+        for i in np.flatnonzero(vsp.decides[x]).tolist():
+            laws: dict[int, np.ndarray] = {}
+            for y in np.flatnonzero(row).tolist():
+                seen = vsp.states[y][1][i]  # type: ignore[index]
+                if seen is not None:
+                    law = laws.setdefault(int(state_of[y]), np.zeros(task.n_observations))
+                    law[seen] += row[y]
+            for law, target in zip(laws.values(), laws):
+                s = vsp.states[x][0][0] if memory == "kept" else underlying(vsp, state_of, target)
+                assert_close(law / law.sum(), task.observations[s, i], tolerance=1e-12)
+
+
+def underlying(vsp: Model, state_of: np.ndarray, target: int) -> int:
+    """The task's state of a padded state."""
+    label = vsp.states[int(np.argmax(state_of == target))]
+    return int(label[0][0])  # type: ignore[index]
 
 
 @given(task=tasks(most_extended=60), memory=MEMORIES, policy_seed=SEEDS)
