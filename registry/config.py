@@ -265,7 +265,7 @@ def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
 
     simulator = build_simulator(catalog.make, config["env_args"], batch_size=1)
     if config["learner"] in host.parts().ours["learners"]:
-        sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim)
+        sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim, simulator.n_actions)
         build_mixer(config["mixer"], sizes, config)
     if config["save_replay"]:
         family_method(simulator, "save_replay", NO_REPLAY)

@@ -1,3 +1,7 @@
 """Agents: networks that turn an agent's history into utilities."""
 
-AGENTS = {"rnn": "plugins.agents.rnn:RnnAgent"}  # name -> "module:attribute", imported on use
+# name -> "module:attribute", imported on use
+AGENTS = {
+    "rnn": "plugins.agents.rnn:RnnAgent",
+    "rnn_individual": "plugins.agents.individual:IndividualRnnAgent",
+}

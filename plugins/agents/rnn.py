@@ -19,9 +19,10 @@ class RnnAgent(nn.Module):
         hidden_dim: H.
         n_actions: A.
         use_rnn: False for a network without memory.
+        n_agents: N; every agent is told it, this one serves any number.
     """
 
-    def __init__(self, input_dim: int, hidden_dim: int, n_actions: int, use_rnn: bool):
+    def __init__(self, input_dim: int, hidden_dim: int, n_actions: int, use_rnn: bool, n_agents: int):
         super().__init__()
         self.hidden_dim = hidden_dim
         self.use_rnn = use_rnn

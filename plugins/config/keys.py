@@ -11,11 +11,16 @@ from typing import Annotated, Any, Mapping, TypeVar, get_args, get_origin, get_t
 __all__ = [
     "BaseKeys",
     "MvdKeys",
+    "Na2qKeys",
     "NoKeys",
+    "OptimiserKeys",
     "OurKeys",
     "ProxyKeys",
     "QattenKeys",
     "QmixKeys",
+    "QplexKeys",
+    "RmspropKeys",
+    "ShaqKeys",
     "ValueLearnerKeys",
     "check_keys",
     "read_keys",
@@ -139,14 +144,31 @@ class ValueLearnerKeys:
     mixer: str
     common_reward: bool
     gamma: Annotated[float, Bounds(low=0, high=1)]
-    lr: Annotated[float, Bounds(above=0)]
-    grad_norm_clip: Annotated[float, Bounds(above=0)]
     target_update_interval_or_tau: Annotated[float, Bounds(above=0)]
     learner_log_interval: Annotated[int, Bounds(low=1)]
     double_q: bool
     td_lambda: Annotated[float | None, Bounds(low=0, high=1)]
     standardise_rewards: bool
     standardise_returns: bool
+
+
+@dataclass(frozen=True)
+class OptimiserKeys:
+    """What plugins.learners.optimisers reads."""
+
+    lr: Annotated[float, Bounds(above=0)]
+    optimiser: Annotated[str, Bounds(choices=("adam", "rmsprop"))]
+    mixer_optimiser: Annotated[str | None, Bounds(choices=("adam", "rmsprop"))]
+    mixer_lr: Annotated[float | None, Bounds(above=0)]
+    grad_norm_clip: Annotated[float, Bounds(above=0)]
+
+
+@dataclass(frozen=True)
+class RmspropKeys:
+    """What it reads besides if either optimiser is rmsprop; EPyMARL's own names."""
+
+    optim_alpha: Annotated[float, Bounds(low=0, high=1)]
+    optim_eps: Annotated[float, Bounds(above=0)]
 
 
 @dataclass(frozen=True)
@@ -183,6 +205,40 @@ class QattenKeys:
     qatten_weighted_heads: bool
     qatten_key_source: Annotated[str, Bounds(choices=("obs", "state_slice"))]
     qatten_own_state_size: Annotated[int | None, Bounds(low=1)]
+
+
+@dataclass(frozen=True)
+class QplexKeys:
+    """What plugins.mixers.qplex reads."""
+
+    qplex_hypernet_embed: Annotated[int, Bounds(low=1)]
+    qplex_kernels: Annotated[int, Bounds(low=1)]
+    qplex_kernel_layers: Annotated[int, Bounds(low=1)]
+    qplex_kernel_embed: Annotated[int, Bounds(low=1)]
+    qplex_minus_one: bool
+    qplex_weighted_head: bool
+
+
+@dataclass(frozen=True)
+class ShaqKeys:
+    """What plugins.mixers.shaq reads."""
+
+    shaq_orders: Annotated[int, Bounds(low=1)]
+    shaq_embed_dim: Annotated[int, Bounds(low=1)]
+    shaq_hypernet_layers: Annotated[int, Bounds(low=1, high=2)]
+    shaq_hypernet_embed: Annotated[int, Bounds(low=1)]
+
+
+@dataclass(frozen=True)
+class Na2qKeys:
+    """What plugins.mixers.na2q reads; `hidden_dim` is the agents' key."""
+
+    hidden_dim: Annotated[int, Bounds(low=1)]
+    na2q_order: Annotated[int, Bounds(low=1, high=3)]
+    na2q_attention_embed: Annotated[int, Bounds(low=1)]
+    na2q_bias_embed: Annotated[int, Bounds(low=1)]
+    na2q_vae_embed: Annotated[int, Bounds(low=1)]
+    na2q_vae_weight: Annotated[float, Bounds(low=0)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,15 @@ from typing import Any, Mapping
 import yaml
 
 from async_envs.core.errors import unknown_name
-from plugins.config.keys import BaseKeys, OurKeys, ValueLearnerKeys, check_keys, read_keys, read_proxy_history
+from plugins.config.keys import (
+    BaseKeys,
+    OptimiserKeys,
+    OurKeys,
+    ValueLearnerKeys,
+    check_keys,
+    read_keys,
+    read_proxy_history,
+)
 from plugins.learners import LEARNERS
 from plugins.mixers import mixer_spec
 
@@ -56,6 +64,13 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def _check_ours(config: Mapping[str, Any], where: str) -> None:
     read_keys(ValueLearnerKeys, config, where)
+    optimisers = read_keys(OptimiserKeys, config, where)
+    if (optimisers.mixer_optimiser is None) != (optimisers.mixer_lr is None):
+        raise ValueError(
+            f"{where}: mixer_optimiser={optimisers.mixer_optimiser!r} does not go with "
+            f"mixer_lr={optimisers.mixer_lr!r}, expected both (the mixer has an optimiser of its own) or "
+            "neither. Set the other one too."
+        )
     spec = mixer_spec(config["mixer"])
     _check_learner_is_the_mixers(config["learner"], config["mixer"], where)
     read_keys(spec.keys, config, where)

@@ -53,6 +53,7 @@ class AsyncMAC:
             hidden_dim=args.hidden_dim,
             n_actions=self.n_actions,
             use_rnn=args.use_rnn,
+            n_agents=self.n_agents,
         )
         self.action_selector = EpsilonGreedy(
             start=args.epsilon_start,

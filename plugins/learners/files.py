@@ -83,7 +83,7 @@ def check_optimiser(path: str, state: Mapping[str, Any], optimiser: Optimizer) -
         sizes = [len(group["params"]) for group in groups]
         fits = sizes == [len(group["params"]) for group in optimiser.param_groups]
         fits = fits and all(
-            isinstance(index, int) and index < len(params) and entry["exp_avg"].shape == params[index].shape
+            isinstance(index, int) and index < len(params) and _is_memory_of(params[index], entry)
             for index, entry in saved.items()
         )
     if not fits:
@@ -92,6 +92,11 @@ def check_optimiser(path: str, state: Mapping[str, Any], optimiser: Optimizer) -
             "agent and mixer "
             "as this run has them. Use the configuration it was saved with."
         )
+
+
+def _is_memory_of(param: torch.Tensor, entry: Mapping[str, Any]) -> bool:
+    """Whether an optimiser's averages (all tensors but the count of steps) are as large as the parameter."""
+    return all(value.shape == param.shape for name, value in entry.items() if name != "step")
 
 
 def _shape(value: Any) -> list[int] | str:

@@ -1,4 +1,4 @@
-"""The learner of every mixed value function: VDN, QMIX, Qatten, their (A) variants and MVD.
+"""The learner of every mixed value function: VDN, QMIX, Qatten, QPLEX, NA2Q, their (A)s, SHAQ and MVD.
 
 Letters: B episodes, T transitions, N agents, A actions, R played transitions of the batch, packed.
 """
@@ -9,46 +9,26 @@ from typing import Any, Mapping, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plugins.config.keys import ValueLearnerKeys, read_keys, read_proxy_history
 from plugins.learners.checks import all_finite, require_finite
-from plugins.learners.files import check_optimiser, check_parameters, read_model, write_model
+from plugins.learners.draws import Draws
+from plugins.learners.files import check_parameters, read_model, write_model
 from plugins.learners.moments import RunningMoments
-from plugins.learners.targets import (
-    greedy_actions,
-    one_step_targets,
-    squared_error,
-    step_mask,
-    take,
-    td_lambda_targets,
-)
+from plugins.learners.optimisers import AGENT, FILES, Optimisers
+from plugins.learners.sides import Sides, Unrolled, pack_side, played_rows, read_fields, unroll
+from plugins.learners.targets import greedy_actions, one_step_targets, squared_error, take, td_lambda_targets
 from plugins.mixers import Sizes, build_mixer, mixer_spec
-from plugins.mixers.base import Extras
 from plugins.vsp.histories import HISTORIES
-from plugins.vsp.indices import decision_steps, gather_steps, read_status
-
-
-class Side(NamedTuple):
-    """What one of the two mixers is handed: R rows of step t (live) or of step t + 1 (target)."""
-
-    q: Tensor  # [R, N]
-    state: Tensor  # [R, S]
-    extras: Extras
-
-
-class Sides(NamedTuple):
-    """Both mixers' inputs, and where the rows lie in the batch."""
-
-    live: Side
-    target: Side
-    mask: Tensor  # [B, T, 1] bool; its True entries are the R rows, in order
+from plugins.vsp.indices import decision_steps, read_status
 
 
 class Update(NamedTuple):
     """One update's quantities."""
 
-    loss: Tensor  # scalar; mean squared TD error over the R rows
+    loss: Tensor  # scalar; mean squared TD error over the R rows, plus the mixer's own losses
+    own_losses: dict[str, Tensor]  # those, by name; scalars
     q_tot: Tensor  # [R, 1]
     target: Tensor  # [R, 1], without gradient
     sides: Sides
@@ -86,15 +66,18 @@ class ValueLearner:
                 "'async_mac'. Set mac=async_mac."
             )
         self.keys = read_keys(ValueLearnerKeys, config, self.where)
-        sizes = Sizes(args.n_agents, _size(scheme["state"]["vshape"]), _size(scheme["obs"]["vshape"]))
+        state_dim, obs_dim = (_size(scheme[name]["vshape"]) for name in ("state", "obs"))
+        sizes = Sizes(args.n_agents, state_dim, obs_dim, config.get("n_actions"))
         self.mac, self.target_mac = mac, copy.deepcopy(mac)
         self.mixer = build_mixer(self.keys.mixer, sizes, config)
-        self.target_mixer = copy.deepcopy(self.mixer)
+        self.target_mixer = self.mixer.make_target()
         has_proxies = mixer_spec(self.keys.mixer).vsp
         history = read_proxy_history(config, self.keys.mixer, has_proxies, self.where)
         self.proxy_history = None if history is None else HISTORIES[history]
-        self.params = [*mac.parameters(), *self.mixer.parameters()]
-        self.optimiser = torch.optim.Adam(self.params, lr=self.keys.lr)
+        self.optimisers = Optimisers(mac.parameters(), self.mixer.parameters(), config, self.where)
+        self.params = self.optimisers.params
+        self.optimiser = self.optimisers.by_name[AGENT]
+        self.draws = Draws(config["seed"])
         self.logger = logger
         self.reward_moments = RunningMoments()
         self.return_moments = RunningMoments()
@@ -115,68 +98,61 @@ class ValueLearner:
             ValueError: reward columns differ, or no step was played.
         """
         update = self.compute(batch)
-        grad_norm = self._step(update.loss)
+        grad_norms = self._step(update.loss)
         self.training_steps += 1
         self._move_targets(episode_num)
         if t_env - self.log_stats_t >= self.keys.learner_log_interval:
-            self._log(update, grad_norm, t_env)
+            self._log(update, grad_norms, t_env)
             self.log_stats_t = t_env
 
     def compute(self, batch: Any) -> Update:
-        """The loss of a batch and what it is made of; only running statistics move."""
+        """The loss of a batch and what it is made of; only running statistics and random draws move."""
         require_finite(
             self.where, "Look at the environment that returned it.",
             reward=batch["reward"], obs=batch["obs"], state=batch["state"],
         )  # fmt: skip
-        q_all = self.mac.unroll(batch)
+        live = unroll(self.mac, batch, self.mixer.needs)
         with torch.no_grad():
-            target_q_all = self.target_mac.unroll(batch)
-        sides = self._gather(batch, q_all, target_q_all)
+            other = unroll(self.target_mac, batch, self.target_mixer.needs)
+        sides = self._gather(batch, live, other)
         q_tot = self.mixer(*sides.live)
         with torch.no_grad():
             target = self._targets(batch, sides)
-        loss = squared_error(q_tot, target)
+        own_losses = self.mixer.auxiliary_losses(sides.live.extras)
+        loss = sum(own_losses.values(), squared_error(q_tot, target))
         if not all_finite(loss):
             require_finite(
                 self.where, "Training has diverged; lower lr or grad_norm_clip.",
-                live_utilities=q_all, target_utilities=target_q_all, target=target, q_tot=q_tot, loss=loss,
+                live_utilities=live.q_all, target_utilities=other.q_all,
+                target=target, q_tot=q_tot, loss=loss,
             )  # fmt: skip
-        return Update(loss, q_tot, target, sides)
+        return Update(loss, own_losses, q_tot, target, sides)
 
-    def _gather(self, batch: Any, q_all: Tensor, target_q_all: Tensor) -> Sides:
-        """What each mixer is handed, from the utilities [B, T+1, N, A] of both networks."""
-        avail, state, obs = batch["avail_actions"], batch["state"], batch["obs"]
-        mask = step_mask(batch["filled"], batch["terminated"][:, :-1])
-        rows = torch.cat([mask, torch.zeros_like(mask[:, :1])], dim=1).flatten().nonzero().squeeze(1)
-        if len(rows) == 0:
-            raise ValueError(
-                f"{self.where}: no step of this batch was played, expected at least one. Check `filled`."
-            )
-
-        q_taken = take(q_all, batch["actions"])
-        chooser = q_all if self.keys.double_q else target_q_all
-        q_next = take(target_q_all, greedy_actions(chooser, avail))
-
-        needs = self.mixer.needs
-        live: dict[str, Tensor] = {"obs": obs} if "obs" in needs else {}
-        target = dict(live)
+    def _gather(self, batch: Any, live: Unrolled, target: Unrolled) -> Sides:
+        """What each mixer is handed."""
+        mask, rows = played_rows(batch, self.where)
+        taken = batch["actions"]
+        greedy = greedy_actions((live if self.keys.double_q else target).q_all, batch["avail_actions"])
+        q_taken, q_next = take(live.q_all, taken), take(target.q_all, greedy)
+        live_given = self.draws.fields(self.mixer, batch["filled"], q_taken)
+        target_given = self.draws.fields(self.target_mixer, batch["filled"], q_taken)
+        decision_t = None
         if self.proxy_history is not None:
-            status = read_status(avail, batch["filled"])
+            status = read_status(batch["avail_actions"], batch["filled"])
             decision_t = decision_steps(status.deciding)
-            # index 0 stays: a proxy at step 1 can go back to it. Utilities of actions taken, on both sides
-            target_taken = take(target_q_all, batch["actions"])
-            shared = {"deciding": status.deciding, "executing": status.executing}
-            if "obs_decision" in needs:
-                shared["obs_decision"] = gather_steps(obs, decision_t)
             proxies = self.proxy_history(batch, status, decision_t)
-            live |= shared | {"q_proxy": proxies(self.mac, q_taken)}
+            shared = {"deciding": status.deciding, "executing": status.executing}
+            live_given |= shared | {"q_proxy": proxies(self.mac, q_taken)}
             with torch.no_grad():
-                target |= shared | {"q_proxy": proxies(self.target_mac, target_taken)}
-            self.mixer.observe_proxies(live["q_proxy"], target["q_proxy"], status.executing)
+                # of actions taken, on both sides; index 0 stays, as a proxy at step 1 can go back to it
+                target_given |= shared | {"q_proxy": proxies(self.target_mac, take(target.q_all, taken))}
+            self.mixer.observe_proxies(live_given["q_proxy"], target_given["q_proxy"], status.executing)
             self.target_mixer.share_buffers(self.mixer)
+        fields = read_fields(self.mixer.needs, batch, live, taken, live_given, decision_t)
+        next_fields = read_fields(self.target_mixer.needs, batch, target, greedy, target_given, decision_t)
         return Sides(
-            _pack_side(q_taken, state, live, needs, rows),
-            _pack_side(q_next, state, target, needs, rows + 1),
+            pack_side(q_taken, batch["state"], fields, rows),
+            pack_side(q_next, batch["state"], next_fields, rows + 1),
             mask,
         )
 
@@ -203,35 +179,30 @@ class ValueLearner:
             target = self.return_moments.standardise(target)
         return target.unsqueeze(1)
 
-    def _step(self, loss: Tensor) -> float:
-        """One step of the optimiser; the gradient's norm before clipping, over agent and mixer together."""
-        self.optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.params, self.keys.grad_norm_clip)
-        require_finite(self.where, "Training has diverged; lower lr.", gradient_norm=norm)
-        self.optimiser.step()
-        return float(norm)
+    def _step(self, loss: Tensor) -> dict[str, float]:
+        """One step of the optimisers; the gradients' norms before clipping."""
+        return self.optimisers.step(loss)
 
     def _move_targets(self, episode_num: int) -> None:
         interval_or_tau = self.keys.target_update_interval_or_tau
         if interval_or_tau <= 1:
-            with torch.no_grad():
-                targets = [*self.target_mac.parameters(), *self.target_mixer.parameters()]
-                for target, live in zip(targets, self.params, strict=True):
-                    target.lerp_(live, interval_or_tau)
+            _follow(self.target_mac.agent, self.mac.agent, interval_or_tau)
+            _follow(self.target_mixer, self.mixer, interval_or_tau)
         elif episode_num - self.last_target_update_episode >= interval_or_tau:
             self._copy_to_targets()
             self.last_target_update_episode = episode_num
 
     def _copy_to_targets(self) -> None:
         self.target_mac.load_state(self.mac)
-        self.target_mixer.load_state_dict(self.mixer.state_dict())
+        _follow(self.target_mixer, self.mixer, 1.0)
+        self.target_mixer.share_buffers(self.mixer)
 
-    def _log(self, update: Update, grad_norm: float, t_env: int) -> None:
+    def _log(self, update: Update, grad_norms: dict[str, float], t_env: int) -> None:
         """Means over the played steps of the batch; team values, not divided by the number of agents."""
         values = {
             "loss": float(update.loss.detach()),
-            "grad_norm": grad_norm,
+            **grad_norms,
+            **{name: float(value.detach()) for name, value in update.own_losses.items()},
             "td_error_abs": float((update.q_tot.detach() - update.target).abs().mean()),
             "q_taken_mean": float(update.q_tot.detach().mean()),
             "target_mean": float(update.target.mean()),
@@ -250,10 +221,11 @@ class ValueLearner:
         self.target_mixer.cuda()
 
     def save_models(self, path: str | Path) -> None:
-        """Write agent.th, mixer.th and opt.th into the folder `path`."""
+        """Write agent.th, mixer.th and opt.th into the folder `path`; mixer_opt.th if there is one."""
         self.mac.save_models(path)
         write_model(Path(path) / "mixer.th", self.mixer.state_dict())
-        write_model(Path(path) / "opt.th", self.optimiser.state_dict())
+        for name, state in self.optimisers.state_dicts().items():
+            write_model(Path(path) / FILES[name], state)
 
     def load_models(self, path: str | Path) -> None:
         """Read what `save_models` wrote; the target networks become copies of it.
@@ -262,16 +234,18 @@ class ValueLearner:
             ValueError: a file is missing, damaged or of another run; one line, and nothing has changed.
         """
         folder = Path(path)
-        files = [str(folder / name) for name in ("agent.th", "mixer.th", "opt.th")]
-        agent = read_model(files[0], "the agent's parameters")
-        check_parameters(files[0], agent, self.mac.agent)
-        mixer = read_model(files[1], "the mixer's parameters")
-        check_parameters(files[1], mixer, self.mixer)
-        optimiser = read_model(files[2], "the optimiser's state")
-        check_optimiser(files[2], optimiser, self.optimiser)
-        self.mac.agent.load_state_dict(agent)
-        self.mixer.load_state_dict(mixer)
-        self.optimiser.load_state_dict(optimiser)
+        modules = {"agent": self.mac.agent, "mixer": self.mixer}
+        states = {}
+        for name, module in modules.items():
+            states[name] = read_model(str(folder / f"{name}.th"), f"the {name}'s parameters")
+            check_parameters(str(folder / f"{name}.th"), states[name], module)
+        for name in self.optimisers.by_name:
+            path_of_state = str(folder / FILES[name])
+            states[name] = read_model(path_of_state, "the optimiser's state")
+            self.optimisers.check(name, path_of_state, states[name])
+        for name, module in modules.items():
+            module.load_state_dict(states[name])
+        self.optimisers.load(states)
         self._copy_to_targets()
 
     def resume_state(self) -> dict[str, Any]:
@@ -281,7 +255,8 @@ class ValueLearner:
             "target_agent": self.target_mac.agent.state_dict(),
             "mixer": self.mixer.state_dict(),
             "target_mixer": self.target_mixer.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            **self.optimisers.state_dicts(),
+            "draws": self.draws.resume_state(),
             "training_steps": self.training_steps,
             "last_target_update_episode": self.last_target_update_episode,
             "log_stats_t": self.log_stats_t,
@@ -303,10 +278,13 @@ class ValueLearner:
         }
         for name, module in modules.items():
             check_parameters(f"{self.where}: resumed {name}", state[name], module)
-        check_optimiser(f"{self.where}: resumed optimiser", state["optimiser"], self.optimiser)
+        for name in self.optimisers.by_name:
+            self.optimisers.check(name, f"{self.where}: resumed {name}", state[name])
         for name, module in modules.items():
             module.load_state_dict(state[name])
-        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self.optimisers.load(copy.deepcopy(dict(state)))
+        if "draws" in state:  # runs begun before it was kept have mixers that draw nothing
+            self.draws.load_resume_state(state["draws"])
         self.training_steps = state["training_steps"]
         self.last_target_update_episode = state["last_target_update_episode"]
         self.log_stats_t = state["log_stats_t"]
@@ -328,16 +306,12 @@ def team_reward(reward: Tensor, where: str) -> Tensor:
     return reward[..., :1]
 
 
-def _pack(values: Tensor, rows: Tensor) -> Tensor:
-    """values [B, T+1, ...] at flat step indices [R] -> [R, ...]."""
-    return values.flatten(0, 1).index_select(0, rows)
-
-
-def _pack_side(
-    q: Tensor, state: Tensor, fields: Mapping[str, Tensor], needs: frozenset[str], rows: Tensor
-) -> Side:
-    extras = Extras(**{name: _pack(fields[name], rows) for name in needs})
-    return Side(_pack(q, rows), _pack(state, rows), extras)
+def _follow(target: nn.Module, live: nn.Module, factor: float) -> None:
+    """Move the target's parameters by `factor` towards those of the same name; it may have fewer."""
+    towards = dict(live.named_parameters())
+    with torch.no_grad():
+        for name, parameter in target.named_parameters():
+            parameter.lerp_(towards[name], factor)
 
 
 def _size(vshape: int | tuple[int, ...]) -> int:

@@ -6,7 +6,16 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Mapping
 
 from async_envs.core.errors import unknown_name
-from plugins.config.keys import MvdKeys, NoKeys, QattenKeys, QmixKeys, read_keys
+from plugins.config.keys import (
+    MvdKeys,
+    Na2qKeys,
+    NoKeys,
+    QattenKeys,
+    QmixKeys,
+    QplexKeys,
+    ShaqKeys,
+    read_keys,
+)
 
 if TYPE_CHECKING:  # torch is imported when a mixer is built
     from plugins.mixers.base import Mixer
@@ -21,6 +30,7 @@ class Sizes:
     n_agents: int
     state_dim: int
     obs_dim: int
+    n_actions: int | None = None  # None: not told; only mixers that look at actions ask
 
 
 @dataclass(frozen=True)
@@ -40,9 +50,13 @@ class MixerSpec:
 
 _PLAIN = ("n_agents", "state_dim")
 _WITH_OBS = ("n_agents", "state_dim", "obs_dim")
+_WITH_ACTIONS = ("n_agents", "state_dim", "n_actions")
 _VDN = "plugins.mixers.vdn:VDNMixer"
 _QMIX = "plugins.mixers.qmix:QMixer"
 _QATTEN = "plugins.mixers.qatten:QattenMixer"
+_QPLEX = "plugins.mixers.qplex:QplexMixer"
+_SHAQ = "plugins.mixers.shaq:ShaqMixer"
+_NA2Q = "plugins.mixers.na2q:Na2qMixer"
 _MVD = "plugins.mixers.mvd:MVDMixer"
 
 MIXERS: Mapping[str, MixerSpec] = MappingProxyType({
@@ -52,6 +66,11 @@ MIXERS: Mapping[str, MixerSpec] = MappingProxyType({
     "qmix_a": MixerSpec(_QMIX, QmixKeys, "", _PLAIN, {"proxies": True}, vsp=True),
     "qatten": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": False}, vsp=False),
     "qatten_a": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": True}, vsp=True),
+    "qplex": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": False}, vsp=False),
+    "qplex_a": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": True}, vsp=True),
+    "shaq": MixerSpec(_SHAQ, ShaqKeys, "shaq_", _PLAIN, {}, vsp=False),
+    "na2q": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": False}, vsp=False),
+    "na2q_a": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": True}, vsp=True),
     "mvd": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": True}, vsp=True),
     # the text's softmax-weighted mean of heads: not monotone, so it is not called MVD
     "boltzmann_heads": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": False}, vsp=True),

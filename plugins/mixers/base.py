@@ -1,9 +1,10 @@
 """What a mixer is handed and what it gives back.
 
 Letters: R rows (steps of any episodes, in any order), N agents, A actions, O obs features, S state features,
-M slots (N, or 2N where proxies take part: real agents first).
+H the agents' hidden size, M slots (N, or 2N where proxies take part: real agents first).
 """
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -13,16 +14,24 @@ __all__ = ["EMPTY", "Extras", "Mixer", "mlp", "slot_utilities"]
 
 
 class Extras(NamedTuple):
-    """What some mixers need beyond utilities and state; the learner fills the fields that `needs` names."""
+    """What some mixers need beyond utilities and state; the learner fills the fields that `needs` names.
+
+    A field X_decision holds what X was at each agent's decision step.
+    """
 
     q_proxy: Tensor | None = None  # [..., N]; utilities of the proxies, 0 where the agent does not execute
     deciding: Tensor | None = None  # [..., N] bool
     executing: Tensor | None = None  # [..., N] bool; neither = inactive
     obs: Tensor | None = None  # [..., N, O]; what each agent sees
-    obs_decision: Tensor | None = None  # [..., N, O]; what it saw when it decided
+    obs_decision: Tensor | None = None  # [..., N, O]
     actions_onehot: Tensor | None = None  # [..., N, A]; the actions whose utilities are mixed
-    q_greedy: Tensor | None = None  # [..., N]; largest utility over the available actions
-    hidden: Tensor | None = None  # [..., N, H]; the agents' recurrent state
+    q_greedy: Tensor | None = None  # [..., N]; largest utility over the available actions, same network
+    is_greedy: Tensor | None = None  # [..., N] bool; the action has that utility
+    hidden: Tensor | None = None  # [..., N, H]; the agents' recurrent state after this step's input
+    hidden_decision: Tensor | None = None  # [..., N, H]
+    noise: Tensor | None = None  # [..., N, H]; standard normal; drawn, see Mixer.draw
+    noise_decision: Tensor | None = None  # [..., N, H]
+    positions: Tensor | None = None  # [..., N, orders] int64; each agent's place in random orders; drawn
 
     def rows(self, leading: int) -> "Extras":
         """The same with the first `leading` dimensions joined into one."""
@@ -71,6 +80,24 @@ class Mixer(nn.Module):
     def mix(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
         """[R, N], [R, S] -> [R, 1]."""
         raise NotImplementedError
+
+    def make_target(self) -> "Mixer":
+        """The mixer of the target side: a copy, unless the algorithm values next steps in another way.
+
+        Its parameters follow those of the same name here.
+        """
+        return copy.deepcopy(self)
+
+    def draw(self, n_rows: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Random inputs by their field of Extras, [n_rows, N, ...] on the CPU; none by default.
+
+        The learner draws them anew for every update and hands them in, so a mixer is a function.
+        """
+        return {}
+
+    def auxiliary_losses(self, extras: Extras) -> dict[str, Tensor]:
+        """What is minimised beside the TD error, weighted, by its name in the log; nothing by default."""
+        return {}
 
     def observe_proxies(self, q_proxy: Tensor, q_proxy_target: Tensor, executing: Tensor) -> None:
         """Take note of this batch's proxy utilities [B, T, N] before mixing; nothing to note by default."""

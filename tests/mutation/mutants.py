@@ -23,6 +23,7 @@ INDICES = "plugins/vsp/indices.py"
 HISTORIES = "plugins/vsp/histories.py"
 ENVIRONMENT = "plugins/vsp/environment.py"
 LEARNER = "plugins/learners/value_learner.py"
+SIDES = "plugins/learners/sides.py"
 BASE = "plugins/mixers/base.py"
 MVD = "plugins/mixers/mvd.py"
 INTERACTION = "plugins/mixers/interaction.py"
@@ -110,32 +111,32 @@ LEARNING = (
     Mutant(
         "target-proxy-greedy",
         LEARNER,
-        'target_taken = take(target_q_all, batch["actions"])',
-        "target_taken = q_next",
+        'take(target.q_all, taken))}',
+        'q_next)}',
         "the target's proxies have the utilities of greedy actions instead of the actions taken",
         "learner_vdn_a",
     ),
     Mutant(
         "target-proxy-live",
         LEARNER,
-        '"q_proxy": proxies(self.target_mac, target_taken)',
-        '"q_proxy": proxies(self.mac, q_taken)',
+        "proxies(self.target_mac, take(target.q_all, taken))",
+        "proxies(self.mac, q_taken)",
         "the target's proxies are read from the live network",
         "learner_vdn_a",
     ),
     Mutant(
         "target-step-0-dropped",
         LEARNER,
-        'target_taken = take(target_q_all, batch["actions"])',
-        'target_taken = take(target_q_all, batch["actions"]).index_fill(1, rows.new_zeros(1), 0.0)',
+        "proxies(self.target_mac, take(target.q_all, taken))",
+        "proxies(self.target_mac, take(target.q_all, taken).index_fill(1, rows.new_zeros(1), 0.0))",
         "the target's proxies lose what was decided at step 0",
         "learner_vdn_a",
     ),
     Mutant(
         "target-proxy-a-step-behind",
         LEARNER,
-        '"q_proxy": proxies(self.target_mac, target_taken)',
-        '"q_proxy": proxies(self.target_mac, target_taken).roll(1, 1)',
+        "proxies(self.target_mac, take(target.q_all, taken))",
+        "proxies(self.target_mac, take(target.q_all, taken)).roll(1, 1)",
         "the target mixes the proxies of step t with the utilities of step t + 1",
         "learner_vdn_a",
     ),
@@ -149,17 +150,17 @@ LEARNING = (
     ),
     Mutant(
         "proxy-sees-the-present",
-        LEARNER,
-        'shared["obs_decision"] = gather_steps(obs, decision_t)',
-        'shared["obs_decision"] = obs',
+        SIDES,
+        "values = gather_steps(values, decision_t)",
+        "values = values.clone()",
         "a proxy has the present observation instead of that of the decision",
         "learner_qatten_a",
     ),
     Mutant(
         "c-not-shared",
         LEARNER,
-        "self.target_mixer.share_buffers(self.mixer)",
-        "self.mixer.share_buffers(self.mixer)",
+        "self.target_mixer.share_buffers(self.mixer)\n        fields",
+        "self.mixer.share_buffers(self.mixer)\n        fields",
         "the target mixer shifts its proxies by another constant C than the live one",
         "learner_mvd",
     ),

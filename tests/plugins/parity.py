@@ -10,6 +10,7 @@ import torch
 
 FOLDER = Path(os.environ.get("MIXER_PARITY") or Path(__file__).parent.parent / "data" / "mixer_parity")
 TOLERANCE = 1e-9  # absolute, float64
+PATTERNS = {"td_lambda": "td_lambda_*.npz", "na2q_vae": "na2q_vae_h*.npz"}  # of the others: KIND_n*.npz
 COMPARED: dict[str, list[str]] = {}  # file -> arrays compared so far, for the summary
 
 
@@ -40,7 +41,7 @@ def case_paths(kind):
     Raises:
         RuntimeError: the folder holds none, so a parity test would compare nothing.
     """
-    paths = sorted(FOLDER.glob(f"{kind}_n*.npz" if kind != "td_lambda" else "td_lambda_*.npz"))
+    paths = sorted(FOLDER.glob(PATTERNS.get(kind, f"{kind}_n*.npz")))
     if not paths:
         raise RuntimeError(
             f"{FOLDER}: holds no {kind}_*.npz, expected at least one recorded case. "

@@ -16,7 +16,14 @@ from plugins.learners.value_learner import ValueLearner
 from plugins.mixers import Sizes, build_mixer
 from plugins.mixers.mvd import MVDMixer
 
-HOST_KEYS = {"common_reward": True, "learner_log_interval": 1, "seed": 1, "use_cuda": False}
+HOST_KEYS = {
+    "common_reward": True,
+    "learner_log_interval": 1,
+    "seed": 1,
+    "use_cuda": False,
+    "optim_alpha": 0.99,
+    "optim_eps": 0.00001,
+}
 
 
 class TinyMAC:
@@ -52,14 +59,16 @@ class TinyMAC:
         hidden = self.agent["rnn"](torch.relu(self.agent["fc1"](x)), hidden)
         return self.agent["fc2"](hidden), hidden
 
-    def unroll(self, batch):
+    def unroll(self, batch, return_hidden=False):
         n_episodes = batch["obs"].shape[0]
         hidden = batch["obs"].new_zeros(n_episodes * self.n_agents, self.agent["rnn"].hidden_size)
-        steps = []
+        steps, states = [], []
         for t in range(batch["obs"].shape[1]):
             q, hidden = self.step(self.inputs(batch, t).flatten(0, 1), hidden)
             steps.append(q.view(n_episodes, self.n_agents, -1))
-        return torch.stack(steps, dim=1)
+            states.append(hidden.view(n_episodes, self.n_agents, -1))
+        q_all = torch.stack(steps, dim=1)
+        return (q_all, torch.stack(states, dim=1)) if return_hidden else q_all
 
 
 class Given(nn.Module):
@@ -158,11 +167,11 @@ def make_learner(
     torch.manual_seed(seed)
     n_agents, n_actions = batch["avail_actions"].shape[2:]
     obs_dim, state_dim = batch["obs"].shape[3], batch["state"].shape[2]
-    args = SimpleNamespace(**configuration(alg, **changes), n_agents=n_agents, n_actions=n_actions)
+    config = configuration(alg, **changes) | {"hidden_dim": hidden_dim}
+    args = SimpleNamespace(**config, n_agents=n_agents, n_actions=n_actions)
     scheme = {"obs": {"vshape": obs_dim}, "state": {"vshape": (state_dim,)}}
     mac: Any = TinyMAC(obs_dim + n_actions + n_agents, n_agents, n_actions, hidden_dim)
     if fused:
-        args.hidden_dim = hidden_dim
         mac = AsyncMAC(scheme, {"agents": n_agents}, args)
     learner = ValueLearner(mac, scheme, Log(), args)
     for part in (learner.mac.agent, learner.target_mac.agent, learner.mixer, learner.target_mixer):

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import plugins.config
-from plugins.config.keys import MvdKeys, QattenKeys, QmixKeys
+from plugins.config.keys import MvdKeys, Na2qKeys, QattenKeys, QmixKeys, QplexKeys, ShaqKeys
 from plugins.config.schema import check_config, config_names, load_alg, load_paper
 from plugins.mixers import MIXERS
 from tests.plugins.tiny import configuration
@@ -29,7 +29,9 @@ TABLE_4 = {
 
 
 def test_every_algorithm_of_the_issue_has_a_file():
-    assert config_names() == ["mvd", "qatten", "qatten_a", "qmix", "qmix_a", "vdn", "vdn_a"]
+    with_variants = ["na2q", "qatten", "qmix", "qplex", "vdn"]
+    names = ["mvd", "shaq", *with_variants, *[f"{name}_a" for name in with_variants]]
+    assert config_names() == sorted(names)
 
 
 @pytest.mark.parametrize("name", config_names())
@@ -38,7 +40,9 @@ def test_every_file_is_accepted_as_it_stands(name):
     config = load_alg(name)
     assert (config["name"], config["mac"], config["runner"]) == (name, "async_mac", "vector")
     assert (config["mixer"], config["learner"]) == (name, f"{name}_learner")
-    assert (config["batch_size_run"], config["agent"], config["use_rnn"]) == (8, "rnn", True)
+    agent = "rnn_individual" if name.startswith("na2q") else "rnn"
+    assert (config["batch_size_run"], config["agent"], config["use_rnn"]) == (8, agent, True)
+    assert config["obs_agent_id"] == (agent == "rnn")  # who has a last layer of its own needs no id
 
 
 @pytest.mark.parametrize("name", config_names())
@@ -48,15 +52,18 @@ def test_every_key_is_explained_and_no_mixer_key_stands_where_nothing_reads_it(n
         if line and not line.startswith("#"):
             assert "  # " in line, line
     read = {field.name for field in fields(MIXERS[name].keys)}
-    mixer_keys = {field.name for keys in (QmixKeys, QattenKeys, MvdKeys) for field in fields(keys)}
-    assert {key for key in load_alg(name) if key in mixer_keys} == read
+    all_keys = (QmixKeys, QattenKeys, QplexKeys, ShaqKeys, Na2qKeys, MvdKeys)
+    mixer_keys = {field.name for keys in all_keys for field in fields(keys)} - {"hidden_dim"}
+    assert {key for key in load_alg(name) if key in mixer_keys} == read - {"hidden_dim"}
 
 
-@pytest.mark.parametrize("name", ["mvd", "vdn_a", "qmix_a", "qatten_a"])
+@pytest.mark.parametrize("name", ["mvd", "vdn_a", "qmix_a", "qatten_a", "qplex_a", "na2q_a"])
 def test_mvd_and_the_variants_hold_table_4(name):
     config = load_alg(name)
     assert {key: config[key] for key in TABLE_4} == TABLE_4
     assert config["td_lambda"] is None
+    assert config["optimiser"] == "adam" and config["mixer_optimiser"] in (None, "adam")
+    assert config["mixer_lr"] in (None, config["lr"])
 
 
 def test_paper_lays_table_4_over_any_algorithm():
@@ -66,6 +73,25 @@ def test_paper_lays_table_4_over_any_algorithm():
         config = configuration(name) | paper
         check_config(config)
         assert {key: config[key] for key in TABLE_4} == TABLE_4
+        assert config["optimiser"] == "adam"
+
+
+REFERENCES = {  # files of the public implementations, named in ours
+    "qplex": ("rmsprop", 0.0005, None, None),
+    "shaq": ("rmsprop", 0.0005, "rmsprop", 0.001),
+    "na2q": ("rmsprop", 0.0005, "adam", 0.0005),
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_baselines_hold_the_settings_of_their_references(name):
+    config = load_alg(name)
+    keys = ("optimiser", "lr", "mixer_optimiser", "mixer_lr")
+    assert tuple(config[key] for key in keys) == REFERENCES[name]
+    shared = {"batch_size": 32, "buffer_size": 5000, "grad_norm_clip": 10}
+    shared |= {"target_update_interval_or_tau": 200}
+    assert {key: config[key] for key in shared} == shared
+    assert config["td_lambda"] is None and config["double_q"]
 
 
 def test_unknown_algorithm_offers_the_nearest():
@@ -91,6 +117,10 @@ def test_unknown_algorithm_offers_the_nearest():
     ("epsilon_anneal_time", -5, "a whole number of at least 1"),
     ("threads", 0, "a whole number of at least 1"),
     ("target_update_interval_or_tau", 0, "a number above 0"),
+    ("optimiser", "sgd", "one of adam, rmsprop"),
+    ("mixer_optimiser", "sgd", "one of adam, rmsprop or null"),
+    ("mixer_lr", 0, "a number above 0 or null"),
+    ("optim_eps", 0, "a number above 0"),
 ])
 def test_wrong_type_or_bound_is_one_clear_line(key, value, words):
     with pytest.raises(ValueError) as error:
@@ -99,7 +129,26 @@ def test_wrong_type_or_bound_is_one_clear_line(key, value, words):
     assert f"{key}={value!r} is not accepted, expected {words}." in text and "\n" not in text
 
 
+@pytest.mark.parametrize("name, key, value, words", [
+    ("qplex", "qplex_kernels", 0, "a whole number of at least 1"),
+    ("qplex", "qplex_kernel_layers", 0, "a whole number of at least 1"),
+    ("qplex_a", "qplex_minus_one", 1, "True or False"),
+    ("shaq", "shaq_orders", 0, "a whole number of at least 1"),
+    ("shaq", "shaq_hypernet_layers", 3, "a whole number from 1 to 2"),
+    ("na2q", "na2q_order", 4, "a whole number from 1 to 3"),
+    ("na2q_a", "na2q_vae_weight", -0.1, "a number of at least 0"),
+    ("na2q", "na2q_attention_embed", "64", "a whole number of at least 1"),
+])
+def test_wrong_keys_of_other_mixers_are_one_clear_line(name, key, value, words):
+    with pytest.raises(ValueError) as error:
+        check_config(configuration(name, **{key: value}))
+    text = str(error.value)
+    assert f"config {name}: {key}={value!r} is not accepted, expected {words}." in text and "\n" not in text
+
+
 @pytest.mark.parametrize("changes, words", [
+    ({"mixer_optimiser": "adam"}, "mixer_optimiser='adam' does not go with mixer_lr=None"),
+    ({"mixer_lr": 0.001}, "mixer_optimiser=None does not go with mixer_lr=0.001"),
     ({"batch_size": 64, "buffer_size": 32}, "batch_size=64 is more than buffer_size=32"),
     (
         {"batch_size_run": 64, "batch_size": 1, "buffer_size": 32},
@@ -117,7 +166,7 @@ def test_contradictions_are_one_clear_line(changes, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["mvd", "vdn_a", "qmix_a", "qatten_a"])
+@pytest.mark.parametrize("name", ["mvd", "vdn_a", "qmix_a", "qatten_a", "qplex_a", "na2q_a"])
 def test_a_stored_hidden_state_is_refused_with_its_reason(name):
     with pytest.raises(ValueError) as error:
         check_config(configuration(name, proxy_history="stored_hidden"))
@@ -128,7 +177,7 @@ def test_a_stored_hidden_state_is_refused_with_its_reason(name):
     )
 
 
-@pytest.mark.parametrize("name", ["vdn", "qmix", "qatten"])
+@pytest.mark.parametrize("name", ["vdn", "qmix", "qatten", "qplex", "shaq", "na2q"])
 def test_the_history_of_proxies_is_refused_where_there_are_none(name):
     with pytest.raises(ValueError) as error:
         check_config(configuration(name, proxy_history="own_recurrence"))

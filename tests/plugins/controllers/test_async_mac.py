@@ -118,7 +118,10 @@ def test_parameters_carry_the_hosts_names() -> None:
 @pytest.mark.parametrize(
     "changes, line",
     [
-        ({"agent": "rnm"}, "async_mac: unknown agent 'rnm'. Did you mean 'rnn'? Known: rnn."),
+        (
+                {"agent": "rnm"},
+                "async_mac: unknown agent 'rnm'. Did you mean 'rnn'? Known: rnn, rnn_individual.",
+            ),
         ({"agent_output_type": "pi_logits"}, "async_mac: unknown agent_output_type 'pi_logits'. Known: q."),
         ({"action_selector": "x"}, "async_mac: unknown action_selector 'x'. Known: epsilon_greedy."),
     ],

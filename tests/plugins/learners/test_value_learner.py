@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.config.schema import config_names
+from plugins.config.schema import config_names, load_alg
 from plugins.learners import LEARNERS
 from plugins.learners.checks import NonFiniteError
 from plugins.learners.value_learner import ValueLearner
@@ -59,7 +59,7 @@ def test_every_algorithm_trains(alg):
 @given(seed=SEEDS)
 def test_steps_that_were_never_played_change_nothing(alg, seed):
     """Invariant: an episode padded with unfilled steps gives the same loss and gradients."""
-    batch = play(seed)
+    batch = play(seed, n_episodes=2, n_steps=5)
     loss, grads, _ = loss_and_gradients(alg, batch)
     more, padded_grads, _ = loss_and_gradients(alg, padded(batch))
     torch.testing.assert_close(more, loss, rtol=0, atol=1e-12)
@@ -114,6 +114,35 @@ def test_a_decision_weighs_as_much_as_it_lasts(seed):
                 while t + duration < last and avail[b, t + duration, i, 1]:
                     duration += 1
                 assert float(q_all.grad[b, t, i, batch["actions"][b, t, i, 0]]) == duration
+
+
+@pytest.mark.parametrize("alg", ALGS)
+def test_an_end_leaves_the_reward_alone_and_the_loss_has_no_half(alg):
+    """Invariant: terminated means y = r. Trap: a factor 1/2 in front of the squared error."""
+    batch = play(3)
+    update = make_learner(alg, batch).compute(batch)
+    ended = (batch["terminated"][:, :-1] != 0)[update.sides.mask]
+    assert bool(ended.any()) and not bool(ended.all())
+    reward = batch["reward"][:, :-1][update.sides.mask]
+    same = update.target.squeeze(1) == reward
+    assert torch.equal(same, ended)
+    errors = (update.q_tot - update.target).square()
+    loss = sum(update.own_losses.values(), errors.sum() / len(errors))
+    assert float(update.loss.detach()) == pytest.approx(float(loss.detach()))
+
+
+@pytest.mark.parametrize("alg", ALGS)
+def test_a_few_updates_bring_the_error_down(alg):
+    """On one small batch, with targets that stay: the squared error falls to less than half."""
+    batch = play(4, n_episodes=2, n_steps=5)
+    rates = {name: 0.01 for name in ("lr", "mixer_lr") if load_alg(alg)[name] is not None}
+    learner = make_learner(alg, batch, target_update_interval_or_tau=1000, **rates)
+    update = learner.compute(batch)
+    before = float((update.q_tot - update.target).square().mean().detach())
+    for _ in range(60):
+        learner.train(batch, 0, 1)
+    update = learner.compute(batch)
+    assert float((update.q_tot - update.target).square().mean().detach()) < 0.5 * before
 
 
 def by_hand(reward_end=0.0, terminated=False):
@@ -297,7 +326,7 @@ def test_every_learner_of_the_table_exists():
 # files and resuming
 
 
-@pytest.mark.parametrize("alg", ["mvd", "vdn", "qmix_a"])
+@pytest.mark.parametrize("alg", ["mvd", "vdn", "qmix_a", "qplex", "shaq", "na2q_a"])
 def test_models_come_back_as_they_were_saved(alg, tmp_path):
     batch = play(0)
     learner = make_learner(alg, batch)
@@ -312,13 +341,20 @@ def test_models_come_back_as_they_were_saved(alg, tmp_path):
     for a, b in zip(other.params, [*other.target_mac.parameters(), *other.target_mixer.parameters()]):
         assert torch.equal(a, b)
     learner._copy_to_targets()
+    other.draws.load_resume_state(learner.draws.resume_state())  # a model's files hold no random states
     for one in (learner, other):
         one.train(batch, 5, 5)
     for a, b in zip(learner.params, other.params):
         assert torch.equal(a, b)  # the optimiser came back too
 
 
-@pytest.mark.parametrize("name", ["agent.th", "mixer.th", "opt.th"])
+FOREIGN = {"qmix": {"mixing_embed_dim": 7}, "shaq": {"shaq_embed_dim": 7}}  # sizes of another run
+
+
+@pytest.mark.parametrize(
+    "alg, name",
+    [("qmix", "agent.th"), ("qmix", "mixer.th"), ("qmix", "opt.th"), ("shaq", "mixer_opt.th")],
+)
 @pytest.mark.parametrize("fault, words", [
     ("missing", "not found, expected"),
     ("cut", "cannot be read"),
@@ -326,9 +362,9 @@ def test_models_come_back_as_they_were_saved(alg, tmp_path):
     ("list", "holds a list, expected"),
     ("foreign", "checkpoint is of another|not the state of an optimiser|lacks|holds"),
 ])
-def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(name, fault, words, tmp_path):
+def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(alg, name, fault, words, tmp_path):
     batch = play(0)
-    learner = make_learner("qmix", batch)
+    learner = make_learner(alg, batch)
     learner.train(batch, 0, 0)
     learner.save_models(tmp_path)
     path = tmp_path / name
@@ -341,12 +377,12 @@ def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(name, fault, wor
     elif fault == "list":
         torch.save([1, 2], path)
     else:
-        other = make_learner("qmix", batch, hidden_dim=5, mixing_embed_dim=7)
+        other = make_learner(alg, batch, hidden_dim=5, **FOREIGN[alg])
         other.train(batch, 0, 0)
         (tmp_path / "other").mkdir()
         other.save_models(tmp_path / "other")
         path.write_bytes((tmp_path / "other" / name).read_bytes())
-    fresh = make_learner("qmix", batch, seed=9)
+    fresh = make_learner(alg, batch, seed=9)
     before = snapshot(fresh)
     with pytest.raises(ValueError, match=words) as error:
         fresh.load_models(tmp_path)
@@ -354,7 +390,7 @@ def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(name, fault, wor
     assert all(torch.equal(a, b) for a, b in zip(before, snapshot(fresh)))
 
 
-@pytest.mark.parametrize("alg", ["mvd", "qatten"])
+@pytest.mark.parametrize("alg", ["mvd", "qatten", "qplex_a", "shaq", "na2q", "na2q_a"])
 def test_a_resumed_learner_goes_on_as_if_undisturbed(alg, tmp_path):
     batch = play(0)
     switches = {"standardise_rewards": True, "target_update_interval_or_tau": 3}

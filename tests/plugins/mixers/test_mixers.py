@@ -9,7 +9,8 @@ from plugins.config.schema import load_alg
 from plugins.mixers import MIXERS, Sizes, build_mixer, mixer_spec
 from plugins.mixers.base import Extras
 
-SIZES = Sizes(n_agents=3, state_dim=4, obs_dim=5)
+SIZES = Sizes(n_agents=3, state_dim=4, obs_dim=5, n_actions=4)
+HIDDEN = 6  # width of the agents' hidden state
 SEEDS = st.integers(0, 10_000)
 
 
@@ -18,7 +19,7 @@ def config_of(name):
 
 
 def build(name, **changes):
-    return build_mixer(name, SIZES, config_of(name) | changes).double()
+    return build_mixer(name, SIZES, config_of(name) | {"hidden_dim": HIDDEN} | changes).double()
 
 
 def rows(n_rows=6):
@@ -32,6 +33,14 @@ def rows(n_rows=6):
         executing=executing,
         obs=torch.randn(n_rows, 3, 5).double(),
         obs_decision=torch.randn(n_rows, 3, 5).double(),
+        actions_onehot=torch.eye(4).double()[torch.randint(0, 4, (n_rows, 3))],
+        q_greedy=(q + torch.rand(n_rows, 3)).double(),
+        is_greedy=torch.rand(n_rows, 3) < 0.5,
+        hidden=torch.randn(n_rows, 3, HIDDEN).double(),
+        hidden_decision=torch.randn(n_rows, 3, HIDDEN).double(),
+        noise=torch.randn(n_rows, 3, HIDDEN).double(),
+        noise_decision=torch.randn(n_rows, 3, HIDDEN).double(),
+        positions=torch.rand(n_rows, 3, 10).argsort(dim=1),
     )
     return q.double(), state.double(), extras
 
@@ -77,7 +86,7 @@ PROXY_MIXERS = [name for name in MIXERS if MIXERS[name].vsp]
 @pytest.mark.parametrize("name", PROXY_MIXERS)
 @given(seed=SEEDS)
 def test_masked_proxies_contribute_exactly_nothing(name, seed):
-    """Invariant: utility and decision-time observation of a masked slot change neither value nor gradient."""
+    """Invariant: what a masked slot is worth, saw and remembered changes neither value nor gradient."""
     torch.manual_seed(seed)
     mixer = build(name)
     q, state, extras = rows()
@@ -87,6 +96,8 @@ def test_masked_proxies_contribute_exactly_nothing(name, seed):
     other = extras._replace(
         q_proxy=(extras.q_proxy + noise * masked).requires_grad_(),
         obs_decision=extras.obs_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
+        hidden_decision=extras.hidden_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
+        noise_decision=extras.noise_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
     )
     first = mixer(q, state, extras)
     gradient = torch.autograd.grad(first.sum(), q)[0]
@@ -112,12 +123,13 @@ def test_an_active_proxy_changes_value_and_gradient(name):
     assert torch.equal(moved[~has_proxy], value[~has_proxy].detach())
 
 
-@pytest.mark.parametrize("base", ["vdn", "qmix", "qatten"])
+@pytest.mark.parametrize("base", ["vdn", "qmix", "qatten", "qplex"])
 @given(seed=SEEDS)
 def test_without_executing_agents_a_variant_equals_its_base(base, seed):
     """Invariant: (A) with the weights of its first n slots is the plain mixer."""
     torch.manual_seed(seed)
-    plain, extended = build(base), build(f"{base}_a")
+    layers = {"qplex_kernel_layers": 2} if base == "qplex" else {}
+    plain, extended = build(base, **layers), build(f"{base}_a")
     weights = extended.state_dict()
     for name, value in plain.state_dict().items():
         if weights[name].shape == value.shape:
@@ -152,7 +164,10 @@ def test_both_slots_of_an_agent_differ_by_their_flag():
     assert float((attention[..., :3] - attention[..., 3:]).abs().min()) > 0.0
 
 
-@pytest.mark.parametrize("name", ["vdn", "vdn_a", "qmix", "qmix_a", "qatten", "qatten_a"])
+MONOTONE = ("vdn", "qmix", "qatten", "qplex", "na2q")
+
+
+@pytest.mark.parametrize("name", [base + end for base in MONOTONE for end in ("", "_a")])
 @given(seed=SEEDS)
 def test_baselines_are_monotone_in_every_agent(name, seed):
     torch.manual_seed(seed)
