@@ -10,6 +10,9 @@ HOST_NEEDS := opencv-python-headless pandas scipy seaborn scikit-learn networkx
 ifneq ($(wildcard ../shared/reference/mixer_parity),)
 export MIXER_PARITY ?= $(abspath ../shared/reference/mixer_parity)
 endif
+ifneq ($(wildcard ../shared/reference/overcooked_traces),)
+export OVERCOOKED_TRACES ?= $(abspath ../shared/reference/overcooked_traces)
+endif
 
 .PHONY: help install demo test lint mutants bench verify-gpu clean
 
@@ -48,7 +51,7 @@ lint: $(VENV)/.installed-test
 test: lint
 	$(BIN)/python -m pytest
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
+	OVERCOOKED_TRACES= NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
 
 mutants: $(VENV)/.installed-test
 	$(BIN)/python -m tests.mutation --write docs/theory.md

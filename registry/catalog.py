@@ -17,6 +17,7 @@ PREFIX = core_keys.PREFIX
 # Name of a family -> "module:attribute" of its description. Nothing is imported before it is asked for.
 FAMILIES = {
     "poac": "async_envs.poac.family:FAMILY",
+    "overcooked": "async_envs.overcooked.family:FAMILY",
     "tabular": "async_envs.tabular.family:FAMILY",
 }
 

@@ -188,7 +188,7 @@ def run(request: Request, tell: Callable[[str], None] = lambda line: None) -> di
         episodes=request.episodes,
         seed=request.seed,
         epsilon_t_env=settings["epsilon_anneal_time"],
-        promises_igm=mixer_spec(settings["mixer"]).fixed.get("monotone", True),
+        promises_igm=mixer_spec(settings["mixer"]).promises_igm,
         proxied=VSP,
         tell=tell,
     )

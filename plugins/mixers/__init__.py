@@ -46,6 +46,7 @@ class MixerSpec:
     sizes: tuple[str, ...]  # fields of Sizes that the constructor takes
     fixed: Mapping[str, Any]  # arguments that this row decides
     vsp: bool  # True: it mixes proxies, so the learner does VSP itself
+    promises_igm: bool = True  # each agent's best action is part of the best joint one (Eq. 7 of MVD's paper)
 
 
 _PLAIN = ("n_agents", "state_dim")
@@ -68,12 +69,15 @@ MIXERS: Mapping[str, MixerSpec] = MappingProxyType({
     "qatten_a": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": True}, vsp=True),
     "qplex": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": False}, vsp=False),
     "qplex_a": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": True}, vsp=True),
-    "shaq": MixerSpec(_SHAQ, ShaqKeys, "shaq_", _PLAIN, {}, vsp=False),
+    # alpha may raise the utility of an action that is not greedy above that of the greedy one
+    "shaq": MixerSpec(_SHAQ, ShaqKeys, "shaq_", _PLAIN, {}, vsp=False, promises_igm=False),
     "na2q": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": False}, vsp=False),
     "na2q_a": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": True}, vsp=True),
     "mvd": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": True}, vsp=True),
     # the text's softmax-weighted mean of heads: not monotone, so it is not called MVD
-    "boltzmann_heads": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": False}, vsp=True),
+    "boltzmann_heads": MixerSpec(
+        _MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": False}, vsp=True, promises_igm=False
+    ),
 })
 
 

@@ -91,7 +91,7 @@ def test_every_file_named_is_there():
 
 
 def test_every_key_config_host_and_command_named_exists():
-    keys = set(re.findall(r"async:[a-z]+-?\d*", README))
+    keys = set(re.findall(r"async:[a-z]+(?:-\w*)?", README))
     assert keys and all(catalog.canonical_key(key) in catalog.keys() for key in keys)
     for code in CODE:
         for word in code.split():

@@ -73,7 +73,7 @@ def test_a_text_that_stands_twice_or_nowhere_is_refused(tmp_path: Path) -> None:
 def test_a_difference_is_counted_and_another_shape_or_type_is_no_witness() -> None:
     ones = {"a": np.ones(3), "b": np.array([np.nan, 1.0])}
     assert difference(ones, {"a": np.ones(3), "b": np.array([np.nan, 1.0])}) == ""
-    assert difference(ones, {"a": np.array([1.0, 2.0, 3.0]), "b": ones["b"]}) == "2 of 3 `a` (1 to 2)"
+    assert difference(ones, {"a": np.array([1.0, 2.0, 3.0]), "b": ones["b"]}) == "2 of 3 `a` (1 to 3)"
     for other in (np.ones(4), np.ones(3, np.float32)):
         with pytest.raises(CheckFailed, match="names, shapes or types of the witness differ"):
             difference(ones, {"a": other, "b": ones["b"]})

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, Sequence
 
+import numpy as np
+
 from tests.mutation.mutants import Mutant
 from tests.mutation.reach import files_that_notice
 from tests.mutation.witnesses import Values, load
@@ -92,7 +94,7 @@ def witnesses_in(tree: Path, names: Sequence[str], work: Path) -> dict[str, Valu
 
 
 def difference(original: Values, mutant: Values) -> str:
-    """Where two records differ, with the first pair of each array; "" if nowhere.
+    """Where two records differ, with the pair that is furthest apart; "" if nowhere.
 
     Raises:
         CheckFailed: names, shapes or types differ, so the mutant is broken in another way than it says.
@@ -108,8 +110,9 @@ def difference(original: Values, mutant: Values) -> str:
         after = mutant[name]
         differs = (before != after) & ~((before != before) & (after != after))  # NaN is equal to NaN here
         if differs.any():
-            first = f"{before[differs][0]:.4g} to {after[differs][0]:.4g}"
-            moved.append(f"{int(differs.sum())} of {differs.size} `{name}` ({first})")
+            most = np.abs(before[differs].astype(float) - after[differs].astype(float)).argmax()
+            pair = f"{before[differs][most]:.4g} to {after[differs][most]:.4g}"
+            moved.append(f"{int(differs.sum())} of {differs.size} `{name}` ({pair})")
     return ", ".join(moved)
 
 

@@ -71,13 +71,16 @@ def mixers() -> Values:
         if not spec.vsp:
             continue
         torch.manual_seed(0)
-        config = load_alg("mvd" if name == "boltzmann_heads" else name)
-        mixer = build_mixer(name, Sizes(3, 4, 5), config).double()
+        config = load_alg("mvd" if name == "boltzmann_heads" else name) | {"hidden_dim": 6}
+        mixer = build_mixer(name, Sizes(3, 4, 5, 2), config).double()
         who = torch.randint(0, 3, (8, 3))
         normal = partial(torch.randn, dtype=torch.float64)
         extras = Extras(
             q_proxy=normal(8, 3) * 3, deciding=who == 0, executing=who == 1,
             obs=normal(8, 3, 5), obs_decision=normal(8, 3, 5),
+            actions_onehot=torch.eye(2).double()[torch.randint(0, 2, (8, 3))], q_greedy=normal(8, 3) + 9,
+            hidden=normal(8, 3, 6), hidden_decision=normal(8, 3, 6), noise=normal(8, 3, 6),
+            noise_decision=normal(8, 3, 6),
         )  # fmt: skip
         for c in mixer.buffers():
             if c.is_floating_point():

@@ -21,7 +21,7 @@ from plugins.mixers.base import Extras
 from plugins.vsp.indices import decision_steps, gather_steps, proxy_utilities, read_status
 from tests.plugins.acting import settings
 
-B, T1, N, A, O, S, R = 4, 9, 3, 6, 5, 7, 11
+B, T1, N, A, O, S, R, H = 4, 9, 3, 6, 5, 7, 11, 8
 
 MIXERS_AND_OPTIONS = [(name, {}) for name in MIXERS] + [
     ("mvd", {"mvd_form": form, "mvd_order": 3, "mvd_c_tracker": "per_agent"})
@@ -41,13 +41,19 @@ def somewhere(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 @pytest.mark.parametrize("name, options", MIXERS_AND_OPTIONS)
 def test_a_mixer_makes_nothing_on_another_device(name: str, options: dict[str, Any]) -> None:
     config = load_alg("mvd" if name == "boltzmann_heads" else name) | options
-    mixer = build_mixer(name, Sizes(N, S, O), config).to("meta")
+    mixer = build_mixer(name, Sizes(N, S, O, A), config | {"hidden_dim": H}).to("meta")
     executing = somewhere(R, N, dtype=torch.bool)
     q_proxy = somewhere(R, N).requires_grad_()
-    extras = Extras(q_proxy, executing, executing, somewhere(R, N, O), somewhere(R, N, O))
+    hidden = somewhere(R, N, H)
+    extras = Extras(
+        q_proxy=q_proxy, deciding=executing, executing=executing, obs=somewhere(R, N, O),
+        obs_decision=somewhere(R, N, O), actions_onehot=somewhere(R, N, A), q_greedy=somewhere(R, N),
+        is_greedy=executing, hidden=hidden, hidden_decision=hidden, noise=hidden, noise_decision=hidden,
+        positions=somewhere(R, N, 10, dtype=torch.int64),
+    )  # fmt: skip
     mixer.observe_proxies(q_proxy.unsqueeze(0), q_proxy.unsqueeze(0), executing.unsqueeze(0))
     q_tot = mixer(somewhere(R, N).requires_grad_(), somewhere(R, S), extras)
-    q_tot.sum().backward()
+    (q_tot.sum() + sum(mixer.auxiliary_losses(extras).values())).backward()
     assert "meta" == q_tot.device.type
 
 
@@ -62,7 +68,7 @@ def test_an_unroll_makes_nothing_on_another_device(use_rnn: bool) -> None:
     packing = dataclasses.replace(
         packing, cells=packing.cells.to("meta"), previous_rows=packing.previous_rows.to("meta")
     )
-    agent = RnnAgent(O + A + N, 8, A, use_rnn).to("meta")
+    agent = RnnAgent(O + A + N, H, A, use_rnn, N).to("meta")
     actions = somewhere(B, T1, N, 1, dtype=torch.int64)
     inputs = AgentInputs(somewhere(B, T1, N, O), actions, A, True, torch.float32, packing)
     q, hidden = agent.unroll(inputs, packing, True)

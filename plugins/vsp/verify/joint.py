@@ -105,6 +105,9 @@ def _mixed(mixer: Any, q: Tensor, joint: Tensor, state: Tensor, extras: Extras, 
     repeated = Extras(
         *[None if field is None else field[row].detach().expand(n_joint, *field.shape[1:]) for field in extras]
     )
+    if extras.actions_onehot is not None:
+        onehot = torch.nn.functional.one_hot(joint, q.shape[1]).to(q.dtype)
+        repeated = repeated._replace(actions_onehot=onehot)
     q_taken = q.expand(n_joint, -1, -1).gather(2, joint.unsqueeze(2)).squeeze(2)
     with torch.no_grad():
         values: Tensor = mixer(q_taken, state.expand(n_joint, -1), repeated)

@@ -194,7 +194,8 @@ def _spoil_at_the_door(executing: Tensor, seed: int) -> Callable[..., Any]:
     def spoil(mixer: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
         q, state, extras = given
         spoilt: Extras = extras
-        for k, name in enumerate(("q_proxy", "obs_decision"), start=1):
+        of_proxies = [name for name in Extras._fields if name == "q_proxy" or name.endswith("_decision")]
+        for k, name in enumerate(of_proxies, start=1):
             values = getattr(extras, name)
             if values is not None:
                 spoilt = spoilt._replace(**{name: _spoilt(values, executing, seed + k)})

@@ -163,6 +163,21 @@ def test_the_learner_mixes_the_chosen_proxies_of_each_side_under_its_own_paramet
     assert not sides.target.extras.q_proxy.requires_grad
 
 
+@pytest.mark.parametrize("alg, changes", [("qatten_a", {}), ("mvd", {"mvd_hat_state": True})])
+def test_the_learner_hands_its_mixers_what_the_simulator_shows_to_the_proxies(
+    alg: str, changes: dict[str, Any]
+) -> None:
+    """A proxy sees what its agent saw when it decided, not what it sees now; at step t and at step t + 1."""
+    batch = episodes(6)
+    stored, shown = agents_of(batch), proxies_of(batch)["obs"]
+    sides = make_learner(alg, stored, fused=True, **changes).compute(stored).sides
+    mask = sides.mask.squeeze(2)
+    for side, expected in ((sides.live, shown[:, :-1][mask]), (sides.target, shown[:, 1:][mask])):
+        executing = side.extras.executing
+        assert executing.any()
+        assert torch.equal(side.extras.obs_decision[executing], expected[executing])
+
+
 @pytest.mark.parametrize("alg", VSP_ALGS)
 def test_every_algorithm_with_proxies_trains_on_either_history_and_they_differ(alg: str) -> None:
     stored = agents_of(episodes(3))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from async_envs.core.simulator import CONTINUE, NOOP, Simulator
 from plugins.config.schema import config_names
-from plugins.learners import value_learner
+from plugins.learners import sides, value_learner
 from plugins.mixers import mixer_spec
 from plugins.mixers.minimum import MinimumTracker
 from plugins.mixers.qatten import QattenMixer
@@ -73,7 +73,7 @@ def test_every_algorithm_passes_every_check_that_applies(alg: str, device: str) 
     learner = learner_of(alg)
     if device == "cuda":
         learner.cuda()
-    promises = alg != "boltzmann_heads"
+    promises = mixer_spec(learner.keys.mixer).promises_igm
     rows = rows_of(learner, promises)
     assert {HOLDS} == {row.verdict for row in rows}, table(rows)
     expected = 12 + promises + (0 if learner.proxy_history is None else 7)
@@ -302,7 +302,7 @@ def test_an_inverted_mask_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_learning_from_a_step_that_was_not_played_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(value_learner, "step_mask", lambda filled, terminated: filled[:, :-1] != 0)
+    monkeypatch.setattr(sides, "step_mask", lambda filled, terminated: filled[:, :-1] != 0)
     assert {"the learner's masks", LIVE, BEST} <= checks(rows_of(learner_of("mvd")), VIOLATED)
 
 
