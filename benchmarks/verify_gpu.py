@@ -14,9 +14,11 @@ from typing import Any, Mapping, Sequence
 import click
 import torch
 
-from registry import catalog, verify
+from registry import catalog, verify_report
 from registry import config as configuration
 from registry.launch import main as train
+from registry.verify import run
+from registry.verify_request import check_request
 
 ALGORITHMS = ("mvd", "qmix_a", "qatten_a")
 EVIDENCE = Path(__file__).resolve().parent.parent / "docs" / "evidence"
@@ -55,9 +57,9 @@ def train_and_verify(
         if train([*words, *(f"{name}={value}" for name, value in settings.items())]) != 0:
             return None
         folder = results / "sacred" / algorithm / configuration.folder_name(key) / "1"
-        request = verify.check_request(key, str(folder), None, device, episodes, 0, str(out), [])
-        report = verify.run(request)
-        verify.write_report(out, report)
+        request = check_request(key, str(folder), None, device, episodes, 0, str(out), [])
+        report = run(request)
+        verify_report.write_report(out, report)
         return report
     finally:
         shutil.rmtree(results, ignore_errors=True)
@@ -82,8 +84,8 @@ def main(device: str, out: Path, episodes: int, given_keys: Sequence[str], chang
             file = out / f"verify-{algorithm}-{configuration.folder_name(key)}-{device}.json"
             budget = {**BUDGET, **(TABULAR if key.startswith("async:tabular-") else {}), **over}
             report = train_and_verify(algorithm, key, device, file, episodes, budget)
-            is_good &= report is not None and not verify.is_violated(report)
-            lines.append(f"{algorithm} on {key}: training failed." if report is None else verify.digest(report))
+            is_good &= report is not None and not verify_report.is_violated(report)
+            lines.append(f"{algorithm} on {key}: training failed." if report is None else verify_report.digest(report))
     click.echo("\n".join(lines))
     sys.exit(0 if is_good else 1)
 

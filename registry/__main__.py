@@ -79,7 +79,7 @@ def header(path: Path) -> list[str]:
 @click.option("--all", "show_all", is_flag=True, help="Every name of the observation and the state.")
 def explain(key: str, options: tuple[str, ...], show_all: bool) -> None:
     """Show a task's sizes, names and options; NAME=VALUE are the key's options."""
-    from registry.verify import parse_options
+    from registry.verify_request import parse_options
 
     family, variant = catalog.parse_key(key)
     simulator = catalog.make(key, **parse_options(family, catalog.canonical_key(key), options))
@@ -143,19 +143,21 @@ def verify(options: tuple[str, ...], **given: Any) -> None:
     Exit status 1 if a check is violated.
     """
     from plugins.vsp.verify.rows import Row, table
-    from registry import verify as verification
+    from registry import verify_report
+    from registry.verify import run
+    from registry.verify_request import check_request
 
-    request = verification.check_request(options=options, **given)
-    report = verification.run(request, lambda line: click.echo(line, err=True))
+    request = check_request(options=options, **given)
+    report = run(request, lambda line: click.echo(line, err=True))
     click.echo(table([Row(**row) for row in report["rows"]]))
-    click.echo(verification.digest(report))
+    click.echo(verify_report.digest(report))
     if request.out is not None:
         try:
-            verification.write_report(request.out, report)
+            verify_report.write_report(request.out, report)
         except OSError as error:
             click.echo(str(error), err=True)
             sys.exit(1)
-    sys.exit(int(verification.is_violated(report)))
+    sys.exit(int(verify_report.is_violated(report)))
 
 
 @main.command()

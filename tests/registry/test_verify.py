@@ -16,6 +16,8 @@ from plugins.vsp.environment import VSP
 from plugins.vsp.verify.rows import NOT_EXERCISED, VIOLATED
 from registry import catalog
 from registry import verify as verification
+from registry import verify_report
+from registry.verify_request import check_request
 from registry.__main__ import main
 from tests.plugins.vsp.test_verification import ON_A_GPU
 from tests.registry.command import run
@@ -114,7 +116,7 @@ def test_a_trained_run_passes_with_its_own_options(folder: Path, inside: str, pl
 
 
 def test_the_networks_looked_at_are_the_saved_ones(whole: Path) -> None:
-    request = verification.check_request(
+    request = check_request(
         "async:poac", str(whole / "models" / "120"), None, "cpu", 1, 0, None, []
     )
     host = verification.select.choose("embedded")
@@ -159,7 +161,7 @@ def test_a_report_that_cannot_be_written_comes_after_the_table(monkeypatch: pyte
     def full(path: Path, report: Any) -> None:
         raise OSError(f"{path}: could not be written (no space left)")
 
-    monkeypatch.setattr(verification, "write_report", full)
+    monkeypatch.setattr(verify_report, "write_report", full)
     code, told, error = ask(*FRESH, "--out", "report.json")
     assert 1 == code and "0 VIOLATED." in told
     assert error.endswith("report.json: could not be written (no space left)\n")
@@ -167,7 +169,7 @@ def test_a_report_that_cannot_be_written_comes_after_the_table(monkeypatch: pyte
 
 def test_a_worst_difference_that_is_not_finite_is_valid_json() -> None:
     report = {"rows": [{"worst": float("inf")}, {"worst": float("nan")}]}
-    verification.write_report(Path("report.json"), report)
+    verify_report.write_report(Path("report.json"), report)
     written = json.loads(Path("report.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert ["inf", "nan"] == [row["worst"] for row in written["rows"]]
 
@@ -291,7 +293,7 @@ def test_short_runs_are_trained_and_verified(device: str, capsys: pytest.Capture
     for line, algorithm in zip(told, ("mvd", "qmix_a", "qatten_a")):
         report = json.loads(Path(f"evidence/verify-{algorithm}-async-poac-1-{device}.json").read_text())
         assert algorithm == report["algorithm"] and 80 == report["weights"]["step"]
-        assert verification.digest(report) == line and line.endswith("0 VIOLATED.")
+        assert verify_report.digest(report) == line and line.endswith("0 VIOLATED.")
 
 
 def test_the_usual_runs_are_poac_and_the_tabular_tasks() -> None:
