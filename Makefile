@@ -48,6 +48,8 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 # Three ways: compiled, with bounds checked, and interpreted (compiled lines are invisible to coverage).
+# Small linear systems are solved many times over, which several BLAS threads only slow down.
+test: export OMP_NUM_THREADS := 1
 test: lint
 	$(BIN)/python -m pytest
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"

@@ -3,7 +3,8 @@
 Environment steps (primitive time steps) a second on one core in the paper's setting, three agents with
 macro-actions, compilation excluded; with observation, state and availability, and with the policy: it draws
 from the masks inside the timed part, as restarts of ended episodes do. Only steps of running episodes count.
-Aim: 1,000,000 at B=256.
+Aim: 1,000,000 at B=256. With OVERCOOKED_HOME naming a checkout of gym-macro-overcooked (24a9901) the original
+plays the same, one episode at a time, in the same process.
 """
 
 from typing import Any
@@ -14,8 +15,10 @@ import pytest
 from async_envs.core.compile import kernel
 from async_envs.core.seeding import next_below
 from async_envs.overcooked.simulator import OvercookedSimulator, make
+from benchmarks.speed.original_overcooked import make_original, missing
 
 N_CALLS = {256: 800, 1: 8000}  # of `step`, in each timed round
+MAX_STEPS = 200  # of an episode
 RESTART_EVERY = 16  # calls between two looks for ended episodes, which wait meanwhile and do not count
 
 
@@ -80,5 +83,26 @@ def test_overcooked(benchmark: Any, variant: str, actions: str, batch_size: int)
     benchmark.pedantic(player.play, (N_CALLS[batch_size],), rounds=rounds, iterations=1)
     assert player.n_steps > 0
     steps_a_round = player.n_steps / rounds
+    benchmark.extra_info["env_steps_per_s"] = round(steps_a_round / benchmark.stats.stats.median)
+    benchmark.extra_info["env_steps_per_s_best_round"] = round(steps_a_round / benchmark.stats.stats.min)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("variant", ["A", "B", "C"])
+def test_original(benchmark: Any, variant: str) -> None:
+    """Macro-actions drawn uniformly; those of agents whose macro runs are ignored, as the original has it."""
+    original = make_original(variant)
+    rng = np.random.default_rng(0)
+    n_macros = 14 if variant == "A" else 15
+    macros = rng.integers(0, n_macros, (MAX_STEPS, original.n_agent)).tolist()
+
+    def play() -> int:
+        original.reset()
+        for n_steps, choice in enumerate(macros, 1):
+            if original.run(choice)[2]:
+                break
+        return n_steps
+
+    steps_a_round = benchmark.pedantic(play, rounds=10, iterations=1)
     benchmark.extra_info["env_steps_per_s"] = round(steps_a_round / benchmark.stats.stats.median)
     benchmark.extra_info["env_steps_per_s_best_round"] = round(steps_a_round / benchmark.stats.stats.min)
