@@ -49,11 +49,13 @@ lint: $(VENV)/.installed-test
 
 # Three ways: compiled, with bounds checked, and interpreted (compiled lines are invisible to coverage).
 # Small linear systems are solved many times over, which several BLAS threads only slow down.
+# Every core runs tests; a file's tests stay together, as they share what they trained.
 test: export OMP_NUM_THREADS := 1
+test: PYTEST := $(BIN)/python -m pytest --numprocesses logical --dist loadfile
 test: lint
-	$(BIN)/python -m pytest
-	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
-	OVERCOOKED_TRACES= NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/async_envs -m "not slow"
+	$(PYTEST)
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) tests/async_envs -m "not slow"
+	OVERCOOKED_TRACES= NUMBA_DISABLE_JIT=1 $(PYTEST) tests/async_envs -m "not slow"
 
 mutants: $(VENV)/.installed-test
 	$(BIN)/python -m tests.mutation --write docs/theory.md

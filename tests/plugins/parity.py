@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.counted import count
+
 FOLDER = Path(os.environ.get("MIXER_PARITY") or Path(__file__).parent.parent / "data" / "mixer_parity")
 TOLERANCE = 1e-9  # absolute, float64
 PATTERNS = {"td_lambda": "td_lambda_*.npz", "na2q_vae": "na2q_vae_h*.npz"}  # of the others: KIND_n*.npz
-COMPARED: dict[str, list[str]] = {}  # file -> arrays compared so far, for the summary
 
 
 class Case:
@@ -58,7 +59,7 @@ def over(kind):
 
 def assert_recorded(case, name, ours):
     """`ours` equals the recorded array, absolutely to 1e-9."""
-    COMPARED.setdefault(case.path.name, []).append(name)
+    count("parity", f"{case.path.name}/{name}")
     expected = case[name].reshape(ours.shape)
     torch.testing.assert_close(
         ours.detach(), expected, rtol=0, atol=TOLERANCE, msg=lambda text: f"{name}: {text}"

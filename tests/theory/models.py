@@ -9,7 +9,7 @@ from async_envs.tabular.exact.model import Model
 from async_envs.tabular.exact.padded import padded
 from async_envs.tabular.exact.proxies import with_proxies
 from async_envs.tabular.task import TabularTask
-from tests.theory import tally
+from tests.counted import count
 from tests.theory.strategies import fingerprint
 
 
@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 def both(task: TabularTask, memory: str = "kept") -> Pair:
     """The padded model, the model with proxies, and the correspondence; counts the task as tried."""
-    tally.TRIED.add(fingerprint(task))
+    count("tasks", fingerprint(task).hex())
     dec, vsp = padded(task), with_proxies(task, memory)
     return Pair(dec, vsp, *correspondence(vsp, dec))
 

@@ -25,7 +25,7 @@ from async_envs.tabular.exact.solve import (
     value_iteration,
 )
 from async_envs.tabular.task import TabularTask
-from tests.theory import tally
+from tests.counted import count
 from tests.theory.models import Pair, assert_close, both, values_scale
 from tests.theory.projection import additive, error
 from tests.theory.strategies import (
@@ -62,9 +62,7 @@ def test_the_sets_of_equilibria_agree_by_enumeration() -> None:
         one = int.from_bytes(mark[1:5], "little") % len(plain)  # this verdict is checked by best responses
         policy = deterministic_policy(pair.dec, one)
         assert is_equilibrium(pair.vsp, lift(policy, pair.state_of)) == plain[one]
-        if mark not in tally.ENUMERATED:
-            tally.ENUMERATED.add(mark)
-            tally.POLICIES.append(len(plain))
+        count("enumerated", f"{mark.hex()}/{len(plain)}")
         different.add(mark)
         if any(sight is not None for label in pair.vsp.states for sight in label[1]):  # type: ignore[index]
             with_sights.add(mark)

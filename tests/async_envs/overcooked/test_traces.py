@@ -7,19 +7,16 @@ import numpy as np
 import pytest
 
 from tests.async_envs.overcooked import traces
+from tests.counted import count
 
 
-def test_every_trace_of_the_folder_is_replayed_without_a_difference(capsys):
+def test_every_trace_of_the_folder_is_replayed_without_a_difference():
     """World, translated macros, memories, observations, rewards, ends and finished flags at every step."""
     where = traces.folder()
     found = [traces.Trace(path) for path in traces.files(where)]
     differences = [line for line in map(traces.first_difference, found) if line]
-    with capsys.disabled():
-        n_episodes, n_steps = sum(t.n_episodes for t in found), sum(t.n_steps for t in found)
-        print(f"\n{where}: {len(found)} files, {n_episodes} episodes, {n_steps} steps replayed, "
-              f"{len(differences)} files differ")  # fmt: skip
-        for line in differences:
-            print(line)
+    for trace in found:
+        count("traces", f"{trace.name}/{trace.n_episodes}/{trace.n_steps}")
     assert differences == []
     assert {trace.is_macro for trace in found} == {True, False} or where != traces.KEPT
 
