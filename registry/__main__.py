@@ -46,7 +46,8 @@ def algorithms() -> None:
     """List our algorithms: mechanism, learner, mixer, options, source."""
     from dataclasses import fields
 
-    from plugins.config.keys import ProxyKeys
+    from plugins.config.keys import BaseKeys, ProxyKeys
+    from plugins.learners import ACTOR_CRITICS, learner_keys
     from plugins.mixers import mixer_spec
     from registry.config import OURS, read_yaml, yaml_names
 
@@ -56,9 +57,14 @@ def algorithms() -> None:
         about = header(path)
         click.echo(f"--config={name}")
         click.echo(f"  mechanism: {about[0] if about else name}")
-        click.echo(f"  learner: {settings['learner']}   mixer: {settings['mixer']}")
-        spec = mixer_spec(settings["mixer"])
-        options = [field.name for keys in (spec.keys, *[ProxyKeys] * spec.vsp) for field in fields(keys)]
+        click.echo(f"  learner: {settings['learner']}   mixer: {settings.get('mixer', 'none')}")
+        shared = {field.name for field in fields(BaseKeys)}
+        readers = [learner_keys(settings["learner"])]
+        if settings["learner"] not in ACTOR_CRITICS:
+            spec = mixer_spec(settings["mixer"])
+            readers = [spec.keys, *[ProxyKeys] * spec.vsp, *readers]
+        named = [field.name for keys in readers for field in fields(keys)]
+        options = [name for name in named if name not in shared]
         click.echo(f"  options: {', '.join(options) or 'none'}")
         click.echo(f"  source: {' '.join(about[1:]) or about[0]}")
 
@@ -74,11 +80,57 @@ def header(path: Path) -> list[str]:
 
 
 @main.command()
-@click.argument("key")
-@click.argument("options", nargs=-1, metavar="[NAME=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[KEY] [NAME=VALUE]...")
 @click.option("--all", "show_all", is_flag=True, help="Every name of the observation and the state.")
-def explain(key: str, options: tuple[str, ...], show_all: bool) -> None:
-    """Show a task's sizes, names and options; NAME=VALUE are the key's options."""
+@click.option("--checkpoint", help="A run's folder, its models/STEP or checkpoints/STEP; newest by default.")
+@click.option("--episode", help="Number of the test episode, from 0.")
+@click.option("--seed", help="Run seed that the episode belongs to; the run's own by default.")
+@click.option("--frames", help="Key frames at most; 6 by default.")
+@click.option("--out", help="The JSON file; explained/STEP-SEED-EPISODE.json in the run's folder by default.")
+def explain(words: tuple[str, ...], show_all: bool, checkpoint: str | None, **given: Any) -> None:
+    """Show a task, or who got the credit in an episode of a run; NAME=VALUE are the task's options.
+
+    \b
+    python -m registry explain async:poac-1                            a task's sizes, names and options
+    python -m registry explain --checkpoint RUN_DIR --episode 0        an episode, step by key step
+
+    The episode is played greedily. Its key frames are the steps with the largest TD errors, the largest rewards
+    and the largest changes of the pairs' weights, in turns. Each shows the utility Q_i of every agent and proxy,
+    dQ_tot/dQ_i and f_ij; the JSON file says what every number is.
+    """
+    from registry.explain import words_without_run
+
+    if checkpoint is not None:
+        _explain_episode(checkpoint, words, **given)
+        return
+    key, *options = [words_without_run(words[0] if words else None, given), *words[1:]]
+    _explain_task(key, options, show_all)
+
+
+def _explain_episode(
+    checkpoint: str,
+    options: tuple[str, ...],
+    episode: str | None,
+    seed: str | None,
+    frames: str | None,
+    out: str | None,
+) -> None:
+    from registry import explain as explanation
+    from registry.verify_report import write_report
+
+    question = explanation.check_question(checkpoint, episode, seed, frames, out, options)
+    told = explanation.run(question)
+    explanation.show(told, click.echo)
+    path = question.weights.out or explanation.default_file(question, told)
+    try:
+        write_report(path, told)
+    except OSError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    click.echo(f"\n{path}: everything, with what each number is.")
+
+
+def _explain_task(key: str, options: Sequence[str], show_all: bool) -> None:
     from registry.verify_request import parse_options
 
     family, variant = catalog.parse_key(key)

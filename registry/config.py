@@ -40,7 +40,7 @@ NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac
 BAD_YAML = "{path}: this is not a configuration ({error}). Mend the file."
 BAD_SEED = "seed={seed!r} is not accepted, expected a whole number from 0 to {high}."
 SEED_OF_ENV = "env_args.seed={seed!r} is not accepted: a task's seed is the run's. Write seed={seed!r}."
-NEEDS_MAC = "learner={learner}: mac={mac!r} cannot unroll whole episodes. Use mac=async_mac."
+NEEDS_MAC = "learner={learner}: mac={mac!r} cannot unroll whole episodes. Use mac={ours}."
 NEEDS_VECTOR_MAC = (
     "runner={runner}: mac={mac!r} cannot act for many episodes at once. Use mac=async_mac or runner=episode."
 )
@@ -149,13 +149,23 @@ def assemble(
     merge(config, read_yaml(env_yaml(host, env, key)))
     merge(config, read_yaml(alg_path))
     if updates.get("paper", config.get("paper")) is True:
-        merge(config, read_yaml(OURS / "paper.yaml"))
+        merge(config, paper_settings(config))
     key = key if key is not None else config["env_args"].get("key")
     if config["env"] == ENV and key is not None:
         family, _ = catalog.parse_key(key)
         options: dict[str, Any] = {option.name: None for option in family.options}
         config["env_args"] = {**options, **config["env_args"]}
     return config
+
+
+def paper_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Table 4 of the paper for the algorithm of `config`; for actor-critics, of the keys that it has."""
+    from plugins.learners import ACTOR_CRITICS
+
+    if config.get("learner") in ACTOR_CRITICS:
+        settings = read_yaml(OURS / "paper_actor_critic.yaml")
+        return {name: value for name, value in settings.items() if name in config}
+    return read_yaml(OURS / "paper.yaml")
 
 
 def check_task_is_named_by_its_key(updates: Mapping[str, Any], where: str = "") -> None:
@@ -237,7 +247,8 @@ def check_task(env_args: Mapping[str, Any]) -> None:
 
 def check_names(host: Host, config: Mapping[str, Any]) -> None:
     """Refuse an unknown environment, runner, controller, learner or agent, and pairs that do not fit."""
-    from plugins.agents import AGENTS
+    from plugins.agents import AGENTS, POLICIES
+    from plugins.learners import ACTOR_CRITICS
 
     parts = host.parts()
     tables = {"env": parts.envs, "runner": parts.runners, "mac": parts.controllers, "learner": parts.learners}
@@ -247,9 +258,11 @@ def check_names(host: Host, config: Mapping[str, Any]) -> None:
     learner, mac, runner = config["learner"], config["mac"], config["runner"]
     if learner in parts.ours["learners"]:
         if mac not in parts.ours["controllers"]:
-            raise ValueError(NEEDS_MAC.format(learner=learner, mac=mac))
-    if mac in parts.ours["controllers"] and config["agent"] not in AGENTS:
-        raise ValueError(unknown_name(f"agent={config['agent']}", "agent", config["agent"], AGENTS))
+            ours = "policy_mac" if learner in ACTOR_CRITICS else "async_mac"
+            raise ValueError(NEEDS_MAC.format(learner=learner, mac=mac, ours=ours))
+    agents = POLICIES if mac == "policy_mac" else AGENTS
+    if mac in parts.ours["controllers"] and config["agent"] not in agents:
+        raise ValueError(unknown_name(f"agent={config['agent']}", "agent", config["agent"], agents))
     if runner == "episode" and config["batch_size_run"] != 1:
         raise ValueError(ONE_AT_A_TIME.format(given=config["batch_size_run"]))
     if runner in parts.ours["runners"] and mac not in parts.ours["controllers"]:
@@ -261,10 +274,11 @@ def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
     if config["env"] != ENV:
         return
     from plugins.envs import NO_REPLAY, build_simulator, env_info, family_method
+    from plugins.learners import ACTOR_CRITICS
     from plugins.mixers import Sizes, build_mixer
 
     simulator = build_simulator(catalog.make, config["env_args"], batch_size=1)
-    if config["learner"] in host.parts().ours["learners"]:
+    if config["learner"] in host.parts().ours["learners"] and config["learner"] not in ACTOR_CRITICS:
         sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim, simulator.n_actions)
         build_mixer(config["mixer"], sizes, config)
     if config["save_replay"]:

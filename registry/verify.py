@@ -16,9 +16,13 @@ from registry.verify_report import Weights, describe
 from registry.verify_request import Request
 
 NOT_OURS = "{where}: learner={learner!r} is not one of ours, whose proxies could be looked at. Known: {known}."
+NO_MIXER = (
+    "{where}: learner={learner!r} learns policies without a mixer or proxies, so there is nothing to verify. "
+    "Verify an algorithm that has a mixer: python -m registry algorithms lists them."
+)
 HAS_PROXIES = (
     "{where}: env_args.vsp=True gives the controller proxies to act for, expected a controller of the agents "
-    "alone. Verify a run without it."
+    "alone. Take a run without it."
 )
 NO_SUCH_FOLDER = "{path}: there is no such folder. Name a run's folder, or one of its models or checkpoints."
 NO_RUN = "{path}: no run lies there or above it (no config.json). Name the folder that was printed at its start."
@@ -69,7 +73,7 @@ def find_weights(host: Host, request: Request) -> Weights:
         ValueError: no run, a run of another task, or a configuration that cannot be verified; one line.
     """
     from plugins.config.schema import check_config
-    from plugins.learners import LEARNERS
+    from plugins.learners import ACTOR_CRITICS, LEARNERS
 
     if request.checkpoint is None:
         run_folder, where = None, f"--config={request.config}"
@@ -88,6 +92,8 @@ def find_weights(host: Host, request: Request) -> Weights:
     }  # fmt: skip
     if settings["learner"] not in LEARNERS:
         raise ValueError(NOT_OURS.format(where=where, learner=settings["learner"], known=", ".join(LEARNERS)))
+    if settings["learner"] in ACTOR_CRITICS:
+        raise ValueError(NO_MIXER.format(where=where, learner=settings["learner"]))
     if settings["env_args"].get("vsp"):
         raise ValueError(HAS_PROXIES.format(where=where))
     check_config(settings)

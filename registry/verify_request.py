@@ -12,11 +12,11 @@ from registry import config as configuration
 
 NO_KEY = "verify: --key is missing: which task? Write --key async:poac-1 (python -m registry keys lists all)."
 ONE_OF_TWO = "verify: {given}, expected one of the two. Write --checkpoint DIR (a run) or --config NAME (fresh)."
-BAD_NUMBER = "verify: {flag}={given!r} is not accepted, expected a whole number {bounds}."
+BAD_NUMBER = "{command}: {flag}={given!r} is not accepted, expected a whole number {bounds}."
 BAD_DEVICE = "verify: --device={given!r} is not accepted, expected cpu or cuda."
 NO_CUDA = "verify: --device=cuda was asked for and no CUDA device is there. Use --device=cpu."
 BAD_OPTION = "{key}: {given!r} is not an option. Write NAME=VALUE, e.g. episode_limit=50."
-NOT_WRITABLE = "verify: --out={path}: cannot be written ({why}). Name a file in a folder that is there."
+NOT_WRITABLE = "{command}: --out={path}: cannot be written ({why}). Name a file in a folder that is there."
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def check_request(
     )
 
 
-def whole_number(flag: str, given: Any, low: int, high: int | None) -> int:
+def whole_number(flag: str, given: Any, low: int, high: int | None, command: str = "verify") -> int:
     """`given` as a number.
 
     Raises:
@@ -85,7 +85,7 @@ def whole_number(flag: str, given: Any, low: int, high: int | None) -> int:
         number = low - 1
     if number < low or (high is not None and number > high):
         bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(BAD_NUMBER.format(flag=flag, given=given, bounds=bounds))
+        raise ValueError(BAD_NUMBER.format(command=command, flag=flag, given=given, bounds=bounds))
     return number
 
 
@@ -107,7 +107,7 @@ def parse_options(family: Family, key: str, given: Sequence[str]) -> dict[str, A
     return family.check_options(key, options)
 
 
-def writable(path: Path) -> Path:
+def writable(path: Path, command: str = "verify") -> Path:
     """`path`, if a file can be put there.
 
     Raises:
@@ -115,9 +115,10 @@ def writable(path: Path) -> Path:
     """
     folder = path.absolute().parent
     if path.is_dir():
-        raise ValueError(NOT_WRITABLE.format(path=path, why="it is a folder"))
+        raise ValueError(NOT_WRITABLE.format(command=command, path=path, why="it is a folder"))
     if not folder.is_dir():
-        raise ValueError(NOT_WRITABLE.format(path=path, why=f"{folder} is no folder"))
+        raise ValueError(NOT_WRITABLE.format(command=command, path=path, why=f"{folder} is no folder"))
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(NOT_WRITABLE.format(path=path, why=f"no permission to write in {folder}"))
+        why = f"no permission to write in {folder}"
+        raise ValueError(NOT_WRITABLE.format(command=command, path=path, why=why))
     return path

@@ -48,7 +48,7 @@ class SilentLogger:
         """Nothing."""
 
 
-def random_batch(lengths: Sequence[int]) -> Batch:
+def random_batch(lengths: Sequence[int], n_agents: int = AGENTS) -> Batch:
     """Episodes of `lengths` executed steps; every action available, or only `continue` half of the time."""
     generator = torch.Generator().manual_seed(0)
     last = torch.tensor([int(length) for length in lengths]).unsqueeze(1)
@@ -56,17 +56,17 @@ def random_batch(lengths: Sequence[int]) -> Batch:
     shape = (len(lengths), n_steps)
     filled = (torch.arange(n_steps) <= last).long().unsqueeze(-1)
     played = filled.unsqueeze(-1)
-    executing = torch.rand(*shape, AGENTS, 1, generator=generator) < 0.5
+    executing = torch.rand(*shape, n_agents, 1, generator=generator) < 0.5
     executing[:, 0] = False
-    avail = torch.ones(*shape, AGENTS, ACTIONS, dtype=torch.int)
+    avail = torch.ones(*shape, n_agents, ACTIONS, dtype=torch.int)
     avail[..., :2] = 0
     only_continue = torch.zeros(ACTIONS, dtype=torch.int)
     only_continue[1] = 1
     avail = torch.where(executing, only_continue, avail) * played.int()
-    drawn = torch.randint(2, ACTIONS, (*shape, AGENTS, 1), generator=generator)
+    drawn = torch.randint(2, ACTIONS, (*shape, n_agents, 1), generator=generator)
     actions = torch.where(executing, 1, drawn) * played
     return Batch(
-        obs=torch.randn(*shape, AGENTS, OBS, generator=generator) * played,
+        obs=torch.randn(*shape, n_agents, OBS, generator=generator) * played,
         state=torch.randn(*shape, STATE, generator=generator) * filled,
         avail_actions=avail,
         actions=actions,

@@ -9,13 +9,23 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Mapping, TypeVar, get_args, get_origin, get_type_hints
 
 __all__ = [
+    "ActorCriticKeys",
+    "AvfQmixKeys",
+    "AvfVdnKeys",
     "BaseKeys",
+    "EpsilonSoftKeys",
+    "IcesActingKeys",
+    "IcesKeys",
+    "IppoKeys",
+    "MacIaiccKeys",
     "MvdKeys",
+    "Na2qAKeys",
     "Na2qKeys",
     "NoKeys",
     "OptimiserKeys",
     "OurKeys",
     "ProxyKeys",
+    "QattenAKeys",
     "QattenKeys",
     "QmixKeys",
     "QplexKeys",
@@ -58,6 +68,10 @@ class Bounds:
             return f" from {self.low} to {self.high}"
         if self.low is not None:
             return f" of at least {self.low}"
+        if self.above is not None and self.high is not None:
+            return f" above {self.above}, at most {self.high}"
+        if self.high is not None:
+            return f" of at most {self.high}"
         return "" if self.above is None else f" above {self.above}"
 
     def why_not(self, value: Any) -> str:
@@ -103,7 +117,7 @@ class BaseKeys:
     lr: Annotated[float, Bounds(above=0)]
     optim_alpha: Annotated[float, Bounds(low=0, high=1)]
     optim_eps: Annotated[float, Bounds(above=0)]
-    grad_norm_clip: Annotated[float, Bounds(above=0)]
+    grad_norm_clip: Annotated[float | None, Bounds(above=0)]
     add_value_last_step: bool
     hidden_dim: Annotated[int, Bounds(low=1)]
     obs_agent_id: bool
@@ -172,6 +186,66 @@ class RmspropKeys:
 
 
 @dataclass(frozen=True)
+class ActorCriticKeys:
+    """What plugins.learners.actor_critic reads, and the controller of policies beside it."""
+
+    common_reward: bool
+    mac: Annotated[str, Bounds(choices=("policy_mac",))]
+    agent: Annotated[str, Bounds(choices=("rnn", "individual_actors"))]
+    agent_output_type: Annotated[str, Bounds(choices=("pi_logits",))]
+    action_selector: Annotated[str, Bounds(choices=("soft_policies", "epsilon_soft"))]
+    orthogonal_init: bool
+    obs_agent_id: bool
+    obs_last_action: bool
+    hidden_dim: Annotated[int, Bounds(low=1)]
+    use_rnn: bool
+    gamma: Annotated[float, Bounds(low=0, high=1)]
+    padded: bool
+    open_actions: Annotated[str, Bounds(choices=("close", "drop"))]
+    optimiser: Annotated[str, Bounds(choices=("adam", "rmsprop"))]
+    lr: Annotated[float, Bounds(above=0)]
+    critic_lr: Annotated[float, Bounds(above=0)]
+    grad_norm_clip: Annotated[float | None, Bounds(above=0)]
+    entropy_coef: Annotated[float, Bounds(low=0)]
+    batch_size: Annotated[int, Bounds(low=1)]
+    buffer_size: Annotated[int, Bounds(low=1)]
+    batch_size_run: Annotated[int, Bounds(low=1)]
+    learner_log_interval: Annotated[int, Bounds(low=1)]
+
+
+@dataclass(frozen=True)
+class EpsilonSoftKeys:
+    """What the selector epsilon_soft reads."""
+
+    epsilon_start: Annotated[float, Bounds(low=0, high=1)]
+    epsilon_finish: Annotated[float, Bounds(low=0, high=1)]
+    epsilon_anneal_time: Annotated[int, Bounds(low=1)]
+    mask_unavailable: bool
+
+
+@dataclass(frozen=True)
+class IppoKeys(ActorCriticKeys):
+    """What plugins.learners.ippo reads."""
+
+    gae_lambda: Annotated[float, Bounds(low=0, high=1)]
+    eps_clip: Annotated[float, Bounds(above=0)]
+    epochs: Annotated[int, Bounds(low=1)]
+    standardise_returns: bool
+
+
+@dataclass(frozen=True)
+class MacIaiccKeys(ActorCriticKeys):
+    """What plugins.learners.mac_iaicc reads."""
+
+    critic_width: Annotated[int, Bounds(low=1)]
+    critic_hidden_dim: Annotated[int, Bounds(low=1)]
+    q_nstep: Annotated[int, Bounds(low=1)]
+    observations: Annotated[str, Bounds(choices=("held", "fresh"))]
+    discount_by_end: bool
+    target_update_interval_or_tau: Annotated[float, Bounds(above=0)]
+
+
+@dataclass(frozen=True)
 class ProxyKeys:
     """What plugins.vsp.histories offers, to mixers that take proxies."""
 
@@ -193,6 +267,24 @@ class QmixKeys:
     hypernet_embed: Annotated[int, Bounds(low=1)]
 
 
+_AVF_UPDATES = Bounds(choices=("D0", "D1", "D2"))
+
+
+@dataclass(frozen=True)
+class AvfVdnKeys:
+    """What plugins.mixers.avf reads over a plain sum."""
+
+    avf_update: Annotated[str, _AVF_UPDATES]
+
+
+@dataclass(frozen=True)
+class AvfQmixKeys(QmixKeys):
+    """What plugins.mixers.avf reads over QMIX."""
+
+    avf_update: Annotated[str, _AVF_UPDATES]
+    avf_state: Annotated[str, Bounds(choices=("joint_macro", "plain"))]
+
+
 @dataclass(frozen=True)
 class QattenKeys:
     """What plugins.mixers.qatten reads."""
@@ -205,6 +297,16 @@ class QattenKeys:
     qatten_weighted_heads: bool
     qatten_key_source: Annotated[str, Bounds(choices=("obs", "state_slice"))]
     qatten_own_state_size: Annotated[int | None, Bounds(low=1)]
+
+
+_MASKED_PROXIES = Bounds(choices=("absent", "zeroed"))
+
+
+@dataclass(frozen=True)
+class QattenAKeys(QattenKeys):
+    """What it reads besides with proxies."""
+
+    qatten_masked_proxies: Annotated[str, _MASKED_PROXIES]
 
 
 @dataclass(frozen=True)
@@ -239,6 +341,14 @@ class Na2qKeys:
     na2q_bias_embed: Annotated[int, Bounds(low=1)]
     na2q_vae_embed: Annotated[int, Bounds(low=1)]
     na2q_vae_weight: Annotated[float, Bounds(low=0)]
+    na2q_vae_steps: Annotated[str, Bounds(choices=("played", "all"))]
+
+
+@dataclass(frozen=True)
+class Na2qAKeys(Na2qKeys):
+    """What it reads besides with proxies."""
+
+    na2q_masked_proxies: Annotated[str, _MASKED_PROXIES]
 
 
 @dataclass(frozen=True)
@@ -265,6 +375,37 @@ class MvdKeys:
     mvd_interaction_mean: bool
     mvd_low_rank: Annotated[int | None, Bounds(low=1)]
     mvd_hat_state: bool
+
+
+@dataclass(frozen=True)
+class IcesActingKeys:
+    """What plugins.controllers.ices_mac reads besides async_mac's keys."""
+
+    ices_beta_start: Annotated[float, Bounds(low=0, high=1)]
+    ices_beta_finish: Annotated[float, Bounds(low=0, high=1)]
+    t_max: Annotated[int, Bounds(low=1)]
+
+
+@dataclass(frozen=True)
+class IcesKeys(IcesActingKeys):
+    """What plugins.learners.ices_learner reads besides the value learner's keys, and its controller's."""
+
+    ices_mask: Annotated[str, Bounds(choices=("decisions", "none"))]
+    ices_mask_unavailable: bool
+    ices_policy_lr: Annotated[float, Bounds(above=0)]
+    ices_value_lr: Annotated[float, Bounds(above=0)]
+    ices_entropy: Annotated[float, Bounds(low=0)]
+    ices_grad_norm_clip: Annotated[float, Bounds(above=0)]
+    ices_embedding_dim: Annotated[int, Bounds(low=1)]
+    ices_world_hidden_dim: Annotated[int, Bounds(low=1)]
+    ices_latent_dim: Annotated[int, Bounds(low=1)]
+    ices_normalise_change: bool
+    ices_world_transitions: Annotated[int | None, Bounds(low=1)]
+    ices_baseline_lr: Annotated[float, Bounds(above=0)]
+    ices_world_lr: Annotated[float, Bounds(above=0)]
+    ices_world_clip: Annotated[float, Bounds(above=0)]
+    ices_world_decay: Annotated[float, Bounds(above=0, high=1)]
+    step_penalty: Annotated[float, Bounds(high=0)]
 
 
 def read_keys(keys: type[Keys], config: Mapping[str, Any], where: str) -> Keys:

@@ -14,7 +14,7 @@ import torch
 from async_envs.core.errors import unknown_name
 from plugins.agents import AGENTS
 from plugins.agents.inputs import AgentInputs
-from plugins.agents.packing import pack
+from plugins.agents.packing import Packing, pack
 from plugins.controllers.action_selectors import EpsilonGreedy
 from plugins.learners.files import write_model
 from plugins.learners.files import check_parameters, read_model
@@ -34,8 +34,13 @@ class AsyncMAC:
         hidden_states: [B, N, H], of the episodes now acting.
     """
 
+    WHERE = "async_mac"  # begins its error lines
+    NETWORKS: Mapping[str, str] = AGENTS
+    SELECTORS: tuple[str, ...] = ("epsilon_greedy",)
+    OUTPUTS: tuple[str, ...] = ("q",)
+
     def __init__(self, scheme: Mapping[str, Any], groups: Mapping[str, int], args: Any):
-        _check_names(args)
+        self._check_names(args)
         self.n_agents: int = args.n_agents
         self.n_actions: int = args.n_actions
         self.agent_output_type: str = args.agent_output_type
@@ -48,21 +53,35 @@ class AsyncMAC:
             + self._uses_agent_id * self.n_agents
         )
         self._acting_buffer = torch.zeros(0, self.n_agents, self._input_dim)  # see _acting_inputs
-        self.agent = _load(AGENTS[args.agent])(
+        self.agent = _load(self.NETWORKS[args.agent])(
             input_dim=self._input_dim,
             hidden_dim=args.hidden_dim,
             n_actions=self.n_actions,
             use_rnn=args.use_rnn,
             n_agents=self.n_agents,
         )
-        self.action_selector = EpsilonGreedy(
+        self.action_selector = self._make_selector(args)
+        self.init_hidden(args.batch_size_run)
+
+    def _make_selector(self, args: Any) -> EpsilonGreedy:
+        return EpsilonGreedy(
             start=args.epsilon_start,
             finish=args.epsilon_finish,
             anneal_time=args.epsilon_anneal_time,
             evaluation=args.evaluation_epsilon,
             seed=args.seed,
         )
-        self.init_hidden(args.batch_size_run)
+
+    @classmethod
+    def _check_names(cls, args: Any) -> None:
+        for key, accepted in (
+            ("agent", tuple(cls.NETWORKS)),
+            ("action_selector", cls.SELECTORS),
+            ("agent_output_type", cls.OUTPUTS),
+        ):
+            given = getattr(args, key)
+            if given not in accepted:
+                raise ValueError(unknown_name(cls.WHERE, key, given, accepted))
 
     # acting
 
@@ -71,7 +90,7 @@ class AsyncMAC:
         zeros = self.agent.init_hidden()
         self.hidden_states = zeros.new_zeros(batch_size, self.n_agents, self.agent.hidden_dim)
         if len(self._acting_buffer) != batch_size or self._acting_buffer.dtype != zeros.dtype:
-            self._acting_buffer = self._new_acting_buffer(batch_size, zeros.dtype)
+            self._acting_buffer = self._new_acting_buffer(batch_size, self._input_dim, zeros.dtype)
 
     def select_actions(
         self,
@@ -141,24 +160,31 @@ class AsyncMAC:
         Returns:
             [b, N] int64.
         """
-        inputs = self._acting_inputs(obs, last_actions)
-        everybody = len(rows) == len(self.hidden_states)
-        with torch.no_grad():
-            hidden = self.hidden_states
-            index = slice(None) if everybody else torch.from_numpy(rows).to(hidden.device)
-            q, new_hidden = self.agent(inputs.to(hidden.device), hidden[index])
-            new_hidden = new_hidden.view(len(rows), self.n_agents, -1)
-            if everybody:
-                self.hidden_states = new_hidden
-            else:
-                hidden[index] = new_hidden
-            utilities = q.view(len(rows), self.n_agents, -1).cpu().numpy()
+        inputs = self._acting_inputs(obs, last_actions, self._acting_buffer)
+        utilities, self.hidden_states = self._advance(self.agent, inputs, self.hidden_states, rows)
         return self.action_selector.select(utilities, avail, t_env, test_mode)
 
-    def _acting_inputs(self, obs: np.ndarray, last_actions: np.ndarray) -> torch.Tensor:
+    @torch.no_grad()
+    def _advance(
+        self, network: torch.nn.Module, inputs: torch.Tensor, hidden: torch.Tensor, rows: np.ndarray
+    ) -> tuple[np.ndarray, torch.Tensor]:
+        """One step of a recurrent network for the episodes `rows`: outputs [b, N, A], all hidden states."""
+        everybody = len(rows) == len(hidden)
+        index = slice(None) if everybody else torch.from_numpy(rows).to(hidden.device)
+        outputs, new_hidden = network(inputs.to(hidden.device), hidden[index])
+        new_hidden = new_hidden.view(len(rows), self.n_agents, -1)
+        if everybody:
+            hidden = new_hidden
+        else:
+            hidden[index] = new_hidden
+        return outputs.view(len(rows), self.n_agents, -1).cpu().numpy(), hidden
+
+    def _acting_inputs(
+        self, obs: np.ndarray, last_actions: np.ndarray, buffer: torch.Tensor
+    ) -> torch.Tensor:
         """`_inputs` for arrays, in a buffer that is written again at the next call."""
         n_episodes, n_agents, obs_dim = obs.shape
-        inputs = self._acting_buffer[:n_episodes]
+        inputs = buffer[:n_episodes]
         values = inputs.numpy()
         values[:, :, :obs_dim] = obs
         if self._uses_last_action:
@@ -170,9 +196,9 @@ class AsyncMAC:
             )
         return inputs.view(n_episodes * n_agents, -1)
 
-    def _new_acting_buffer(self, batch_size: int, dtype: torch.dtype) -> torch.Tensor:
-        """[batch_size, N, I] on the CPU, the agents' ids filled in."""
-        buffer = torch.zeros(batch_size, self.n_agents, self._input_dim, dtype=dtype)
+    def _new_acting_buffer(self, batch_size: int, input_dim: int, dtype: torch.dtype) -> torch.Tensor:
+        """[batch_size, N, input_dim] on the CPU, the agents' ids filled in."""
+        buffer = torch.zeros(batch_size, self.n_agents, input_dim, dtype=dtype)
         if self._uses_agent_id:
             buffer[:, :, -self.n_agents :] = torch.eye(self.n_agents, dtype=dtype)
         return buffer
@@ -202,21 +228,21 @@ class AsyncMAC:
         """
         obs = batch["obs"]
         n_episodes, n_steps = obs.shape[:2]
-        lengths = batch["filled"].reshape(n_episodes, n_steps).sum(1)
-        packing = pack(lengths, n_steps, self.n_agents)
-        inputs = AgentInputs(
-            obs,
-            batch["actions"] if self._uses_last_action else None,
-            self.n_actions,
-            self._uses_agent_id,
-            self.hidden_states.dtype,
-            packing,
-        )
+        inputs, packing = self._stored_inputs(batch, obs)
         q, hidden = self.agent.unroll(inputs, packing, with_hidden=return_hidden)
         q_all = q.view(n_episodes, n_steps, self.n_agents, -1)
         if not return_hidden:
             return q_all
         return q_all, hidden.view(n_episodes, n_steps, self.n_agents, -1)
+
+    def _stored_inputs(self, batch: Any, obs: torch.Tensor) -> tuple[AgentInputs, Packing]:
+        """A network's inputs at all stored steps, `obs` [B, T1, N, O] first, and which rows are computed."""
+        n_episodes, n_steps = obs.shape[:2]
+        lengths = batch["filled"].reshape(n_episodes, n_steps).sum(1)
+        packing = pack(lengths, n_steps, self.n_agents)
+        actions = batch["actions"] if self._uses_last_action else None
+        dtype = self.hidden_states.dtype
+        return AgentInputs(obs, actions, self.n_actions, self._uses_agent_id, dtype, packing), packing
 
     def parameters(self) -> Iterator[torch.nn.Parameter]:
         """The network's parameters."""
@@ -255,17 +281,6 @@ class AsyncMAC:
     def load_resume_state(self, state: dict[str, Any]) -> None:
         """Go on as the controller did whose `resume_state` this is."""
         self.action_selector.load_resume_state(state["action_selector"])
-
-
-def _check_names(args: Any) -> None:
-    for key, accepted in (
-        ("agent", tuple(AGENTS)),
-        ("action_selector", ("epsilon_greedy",)),
-        ("agent_output_type", ("q",)),
-    ):
-        given = getattr(args, key)
-        if given not in accepted:
-            raise ValueError(unknown_name("async_mac", key, given, accepted))
 
 
 def _load(entry: str) -> Any:

@@ -37,7 +37,7 @@ class Optimisers:
         self.where = where
         self._clip = keys.grad_norm_clip
         if keys.mixer_optimiser is None:
-            self.by_name = {AGENT: _build(keys.optimiser, self.params, keys.lr, config, where)}
+            self.by_name = {AGENT: build_optimiser(keys.optimiser, self.params, keys.lr, config, where)}
             return
         if not of_mixer or keys.mixer_lr is None:
             problem = "a mixer without parameters" if not of_mixer else "mixer_lr=None"
@@ -46,8 +46,8 @@ class Optimisers:
                 "parameters to move at a rate above 0. Set mixer_optimiser=None, or mixer_lr too."
             )
         self.by_name = {
-            AGENT: _build(keys.optimiser, of_agent, keys.lr, config, where),
-            MIXER: _build(keys.mixer_optimiser, of_mixer, keys.mixer_lr, config, where),
+            AGENT: build_optimiser(keys.optimiser, of_agent, keys.lr, config, where),
+            MIXER: build_optimiser(keys.mixer_optimiser, of_mixer, keys.mixer_lr, config, where),
         }
 
     def step(self, loss: Tensor) -> dict[str, float]:
@@ -94,7 +94,14 @@ def _clip(optimiser: Optimizer, most: float) -> Tensor:
     return torch.nn.utils.clip_grad_norm_(params, most)
 
 
-def _build(kind: str, params: list[Parameter], lr: float, config: Mapping[str, Any], where: str) -> Optimizer:
+def build_optimiser(
+    kind: str, params: list[Parameter], lr: float, config: Mapping[str, Any], where: str
+) -> Optimizer:
+    """Adam, or RMSprop with EPyMARL's keys.
+
+    Raises:
+        ValueError: a key of RMSprop is missing or not accepted; one line.
+    """
     if kind == "adam":
         return Adam(params, lr=lr)
     keys = read_keys(RmspropKeys, config, where)

@@ -59,7 +59,7 @@ def one_step_targets(reward: Tensor, terminated: Tensor, q_next: Tensor, gamma: 
 
 
 def td_lambda_targets(
-    reward: Tensor, terminated: Tensor, mask: Tensor, q_next: Tensor, gamma: float, td_lambda: float
+    reward: Tensor, terminated: Tensor, mask: Tensor, q_next: Tensor, gamma: float, td_lambda: float | Tensor
 ) -> Tensor:
     """lambda-returns: G_t = r_t + gamma (1 - terminated_t) ((1 - lambda) q_{t+1} + lambda G_{t+1}).
 
@@ -69,7 +69,8 @@ def td_lambda_targets(
     Args:
         reward, terminated, mask, q_next: [B, T, 1]; q_next[:, t] is the target network's value of step t + 1.
         gamma: discount of one step.
-        td_lambda: in [0, 1]; 0 gives one-step targets.
+        td_lambda: in [0, 1]; 0 gives one-step targets. Or one number for each step, [B, T, 1]; where it is 1
+            no q_next is read but that of an episode's last step.
 
     Returns:
         [B, T, 1] without gradient; 0 where mask is 0.

@@ -17,7 +17,17 @@ from plugins.learners.draws import Draws
 from plugins.learners.files import check_parameters, read_model, write_model
 from plugins.learners.moments import RunningMoments
 from plugins.learners.optimisers import AGENT, FILES, Optimisers
-from plugins.learners.sides import Sides, Unrolled, pack_side, played_rows, read_fields, unroll
+from plugins.learners.sides import (
+    Rows,
+    Sides,
+    Unrolled,
+    endless_extras,
+    flat_steps,
+    pack_side,
+    played_rows,
+    read_fields,
+    unroll,
+)
 from plugins.learners.targets import greedy_actions, one_step_targets, squared_error, take, td_lambda_targets
 from plugins.mixers import Sizes, build_mixer, mixer_spec
 from plugins.vsp.histories import HISTORIES
@@ -45,6 +55,8 @@ class ValueLearner:
     Source: Algorithm 1 of arXiv:2408.03692v2, with gamma (1 - terminated), which it omits; double-Q as
     EPyMARL's.
     """
+
+    at_joint_events = False  # True: only steps at which somebody decides are learned from
 
     def __init__(self, mac: Any, scheme: Mapping[str, Any], logger: Any, args: Any) -> None:
         """
@@ -118,7 +130,10 @@ class ValueLearner:
         q_tot = self.mixer(*sides.live)
         with torch.no_grad():
             target = self._targets(batch, sides)
-        own_losses = self.mixer.auxiliary_losses(sides.live.extras)
+        seen = sides.live.extras
+        if self.mixer.losses_over_padding:
+            seen = endless_extras(self.mac, batch, self.mixer, self.draws)
+        own_losses = self.mixer.auxiliary_losses(seen)
         loss = sum(own_losses.values(), squared_error(q_tot, target))
         if not all_finite(loss):
             require_finite(
@@ -130,7 +145,8 @@ class ValueLearner:
 
     def _gather(self, batch: Any, live: Unrolled, target: Unrolled) -> Sides:
         """What each mixer is handed."""
-        mask, rows = played_rows(batch, self.where)
+        where = self._rows(batch)
+        rows, next_rows = flat_steps(where.mask, self.where), flat_steps(where.closing, self.where) + 1
         taken = batch["actions"]
         greedy = greedy_actions((live if self.keys.double_q else target).q_all, batch["avail_actions"])
         q_taken, q_next = take(live.q_all, taken), take(target.q_all, greedy)
@@ -152,32 +168,42 @@ class ValueLearner:
         next_fields = read_fields(self.target_mixer.needs, batch, target, greedy, target_given, decision_t)
         return Sides(
             pack_side(q_taken, batch["state"], fields, rows),
-            pack_side(q_next, batch["state"], next_fields, rows + 1),
-            mask,
+            pack_side(q_next, batch["state"], next_fields, next_rows),
+            *where,
         )
+
+    def _rows(self, batch: Any) -> Rows:
+        """The steps that are learned from, and those that they are bootstrapped from."""
+        mask, _ = played_rows(batch, self.where)
+        return Rows(mask, mask, mask)
 
     def _targets(self, batch: Any, sides: Sides) -> Tensor:
         """What q_tot regresses to, [R, 1]."""
-        mask = sides.mask
         q_next = self.target_mixer(*sides.target)
         if self.keys.standardise_returns:
             q_next = self.return_moments.restore(q_next)
-        reward = team_reward(batch["reward"][:, :-1], self.where).to(q_next.dtype)
+        reward = self._reward(batch).to(q_next.dtype)
         terminated = batch["terminated"][:, :-1, :1].to(q_next.dtype)
         if self.keys.standardise_rewards:
-            self.reward_moments.update(reward[mask])
+            self.reward_moments.update(reward[sides.played])
             reward = self.reward_moments.standardise(reward)
-        gamma, td_lambda = self.keys.gamma, self.keys.td_lambda
-        if td_lambda is None:
-            target = one_step_targets(reward[mask], terminated[mask], q_next.squeeze(1), gamma)
-        else:
-            unpacked = torch.zeros_like(reward).masked_scatter(mask, q_next)
-            played = mask.to(reward.dtype)
-            target = td_lambda_targets(reward, terminated, played, unpacked, gamma, td_lambda)[mask]
+        target = self._returns(reward, terminated, q_next, sides)
         if self.keys.standardise_returns:
             self.return_moments.update(target)
             target = self.return_moments.standardise(target)
         return target.unsqueeze(1)
+
+    def _returns(self, reward: Tensor, terminated: Tensor, q_next: Tensor, sides: Sides) -> Tensor:
+        """From reward and terminated [B, T, 1] and the target rows' values [R, 1], [R]."""
+        mask, gamma, td_lambda = sides.mask, self.keys.gamma, self.keys.td_lambda
+        if td_lambda is None:
+            return one_step_targets(reward[mask], terminated[mask], q_next.squeeze(1), gamma)
+        unpacked = torch.zeros_like(reward).masked_scatter(mask, q_next)
+        return td_lambda_targets(reward, terminated, mask.to(reward.dtype), unpacked, gamma, td_lambda)[mask]
+
+    def _reward(self, batch: Any) -> Tensor:
+        """What each transition pays the team, [B, T, 1]."""
+        return team_reward(batch["reward"][:, :-1], self.where)
 
     def _step(self, loss: Tensor) -> dict[str, float]:
         """One step of the optimisers; the gradients' norms before clipping."""

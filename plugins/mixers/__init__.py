@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from async_envs.core.errors import unknown_name
 from plugins.config.keys import (
+    AvfQmixKeys,
+    AvfVdnKeys,
     MvdKeys,
+    Na2qAKeys,
     Na2qKeys,
     NoKeys,
+    QattenAKeys,
     QattenKeys,
     QmixKeys,
     QplexKeys,
@@ -45,13 +49,14 @@ class MixerSpec:
     prefix: str  # of those keys; constructor arguments go without it
     sizes: tuple[str, ...]  # fields of Sizes that the constructor takes
     fixed: Mapping[str, Any]  # arguments that this row decides
-    vsp: bool  # True: it mixes proxies, so the learner does VSP itself
+    vsp: bool  # True: it mixes the utilities of decisions that are being executed, so the learner gathers them
     promises_igm: bool = True  # each agent's best action is part of the best joint one (Eq. 7 of MVD's paper)
 
 
 _PLAIN = ("n_agents", "state_dim")
 _WITH_OBS = ("n_agents", "state_dim", "obs_dim")
 _WITH_ACTIONS = ("n_agents", "state_dim", "n_actions")
+_NO_PROXIES = {"proxies": False, "masked_proxies": "absent"}  # where the latter is a key with proxies
 _VDN = "plugins.mixers.vdn:VDNMixer"
 _QMIX = "plugins.mixers.qmix:QMixer"
 _QATTEN = "plugins.mixers.qatten:QattenMixer"
@@ -59,21 +64,25 @@ _QPLEX = "plugins.mixers.qplex:QplexMixer"
 _SHAQ = "plugins.mixers.shaq:ShaqMixer"
 _NA2Q = "plugins.mixers.na2q:Na2qMixer"
 _MVD = "plugins.mixers.mvd:MVDMixer"
+_AVF = "plugins.mixers.avf:AvfMixer"
 
 MIXERS: Mapping[str, MixerSpec] = MappingProxyType({
     "vdn": MixerSpec(_VDN, NoKeys, "", _PLAIN, {"proxies": False}, vsp=False),
     "vdn_a": MixerSpec(_VDN, NoKeys, "", _PLAIN, {"proxies": True}, vsp=True),
     "qmix": MixerSpec(_QMIX, QmixKeys, "", _PLAIN, {"proxies": False}, vsp=False),
     "qmix_a": MixerSpec(_QMIX, QmixKeys, "", _PLAIN, {"proxies": True}, vsp=True),
-    "qatten": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": False}, vsp=False),
-    "qatten_a": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, {"proxies": True}, vsp=True),
+    "qatten": MixerSpec(_QATTEN, QattenKeys, "qatten_", _WITH_OBS, _NO_PROXIES, vsp=False),
+    "qatten_a": MixerSpec(_QATTEN, QattenAKeys, "qatten_", _WITH_OBS, {"proxies": True}, vsp=True),
     "qplex": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": False}, vsp=False),
     "qplex_a": MixerSpec(_QPLEX, QplexKeys, "qplex_", _WITH_ACTIONS, {"proxies": True}, vsp=True),
     # alpha may raise the utility of an action that is not greedy above that of the greedy one
     "shaq": MixerSpec(_SHAQ, ShaqKeys, "shaq_", _PLAIN, {}, vsp=False, promises_igm=False),
-    "na2q": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": False}, vsp=False),
-    "na2q_a": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, {"proxies": True}, vsp=True),
+    "na2q": MixerSpec(_NA2Q, Na2qKeys, "na2q_", _WITH_OBS, _NO_PROXIES, vsp=False),
+    "na2q_a": MixerSpec(_NA2Q, Na2qAKeys, "na2q_", _WITH_OBS, {"proxies": True}, vsp=True),
     "mvd": MixerSpec(_MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": True}, vsp=True),
+    # their slots are agents only: executing ones hold the utility of their decision
+    "avf_vdn": MixerSpec(_AVF, AvfVdnKeys, "avf_", _PLAIN, {"base": "vdn", "state": "plain"}, vsp=True),
+    "avf_qmix": MixerSpec(_AVF, AvfQmixKeys, "avf_", _PLAIN, {"base": "qmix"}, vsp=True),
     # the text's softmax-weighted mean of heads: not monotone, so it is not called MVD
     "boltzmann_heads": MixerSpec(
         _MVD, MvdKeys, "mvd_", _WITH_OBS, {"monotone": False}, vsp=True, promises_igm=False

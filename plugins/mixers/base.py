@@ -5,10 +5,12 @@ H the agents' hidden size, M slots (N, or 2N where proxies take part: real agent
 """
 
 import copy
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from plugins.mixers.explanation import Explanation, explain_rows
 
 __all__ = ["EMPTY", "Extras", "Mixer", "mlp", "slot_utilities"]
 
@@ -24,6 +26,7 @@ class Extras(NamedTuple):
     executing: Tensor | None = None  # [..., N] bool; neither = inactive
     obs: Tensor | None = None  # [..., N, O]; what each agent sees
     obs_decision: Tensor | None = None  # [..., N, O]
+    state_decision: Tensor | None = None  # [..., N, S]
     actions_onehot: Tensor | None = None  # [..., N, A]; the actions whose utilities are mixed
     q_greedy: Tensor | None = None  # [..., N]; largest utility over the available actions, same network
     is_greedy: Tensor | None = None  # [..., N] bool; the action has that utility
@@ -50,6 +53,8 @@ class Mixer(nn.Module):
     """
 
     needs: frozenset[str] = frozenset()  # fields of Extras
+    loss_needs: frozenset[str] = frozenset()  # those that auxiliary_losses reads; none of proxies
+    losses_over_padding = False  # True: those losses see the steps after an end too, as if episodes went on
 
     def __init__(self, name: str, n_agents: int, state_dim: int) -> None:
         super().__init__()
@@ -104,6 +109,29 @@ class Mixer(nn.Module):
 
     def statistics(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, float]:
         """Numbers worth logging about these rows; none by default."""
+        return {}
+
+    def explain(self, q_taken: Tensor, state: Tensor, extras: Extras = EMPTY) -> Explanation:
+        """The weight of every slot and pair of slots in q_tot; arguments and errors as of `forward`."""
+        self._check(q_taken, state, extras)
+        leading = q_taken.shape[:-1]
+        rows = q_taken.reshape(-1, self.n_agents), state.reshape(-1, self.state_dim), extras.rows(len(leading))
+        return explain_rows(self, *rows).unflatten(leading)
+
+    def mix_openly(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
+        """The value of `mix`, with gradients let through wherever `mix` stops them."""
+        return self.mix(q_taken, state, extras)
+
+    def pair_weights(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor | None:
+        """f_ij [R, M, M] of a mixer that has weights of pairs itself; None: second derivatives serve."""
+        return None
+
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        """Numbers on credit that only this mixer has, by name, [R, ...]; none by default."""
+        return {}
+
+    def own_labels(self, slots: Sequence[str]) -> dict[str, list[str]]:
+        """What the last dimension of each of `own_credits` runs over, where it is not what `slots` names."""
         return {}
 
     def share_buffers(self, source: "Mixer") -> None:

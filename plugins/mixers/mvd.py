@@ -9,11 +9,13 @@ reads them is said where each is computed. Hypernetwork sizes are not in the pap
 """
 
 from math import comb
+from typing import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from plugins.mixers.base import Extras, Mixer, mlp
+from plugins.mixers.explanation import slopes
 from plugins.mixers.interaction import (
     agent_sets,
     count_active_sets,
@@ -104,19 +106,24 @@ class MVDMixer(Mixer):
         features = self._features(state, extras)
         return self.heads(self.core(q_taken, features, extras), features)
 
-    def core(self, q_taken: Tensor, features: Tensor, extras: Extras) -> Tensor:
+    def mix_openly(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
+        features = self._features(state, extras)
+        return self.heads(self.core(q_taken, features, extras, openly=True), features)
+
+    def core(self, q_taken: Tensor, features: Tensor, extras: Extras, openly: bool = False) -> Tensor:
         """Head values x [R, H].
 
         Args:
             q_taken: [R, N].
             features: [R, F]; the state, or with hat_state more.
             extras: q_proxy, deciding, executing [R, N].
+            openly: let gradients through where `detach_proxy` stops them.
         """
         q_proxy, deciding, executing = extras.q_proxy, extras.deciding, extras.executing
         assert q_proxy is not None and deciding is not None and executing is not None
         real, proxy = self._first_order(features, deciding, executing)
         if len(self.interactions) > 0:
-            p = q_proxy.detach() if self.detach_proxy else q_proxy
+            p = q_proxy.detach() if self.detach_proxy and not openly else q_proxy
             g = shifted_proxies(p, executing, self.minimum.value, self.pair_scale)
             interaction = self._interaction(features, g, executing)
             real = real + interaction * deciding.unsqueeze(1)
@@ -148,6 +155,38 @@ class MVDMixer(Mixer):
             "executing_share": float(extras.executing.float().mean()),
         }
 
+    def pair_weights(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
+        """f_ij: what u_i (p_j + C) pair_scale counts in q_tot, sum_h dq_tot/dx_h |c^h_ij|; see `Mixer`."""
+        assert extras.deciding is not None and extras.executing is not None
+        features = self._features(state, extras)
+        _, joined = self._head_slopes(q_taken, features, extras)
+        with torch.no_grad():
+            pairs = self._pair_weights(features, extras.deciding, extras.executing)
+            f = (joined[:, :, None, None] * pairs).sum(dim=1)
+            nothing = torch.zeros_like(f)
+            return torch.cat([torch.cat([nothing, f], 2), torch.cat([f.transpose(1, 2), nothing], 2)], 1)
+
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        assert extras.deciding is not None and extras.executing is not None
+        features = self._features(state, extras)
+        x, joined = self._head_slopes(q_taken, features, extras)
+        real, proxy = self._first_order(features, extras.deciding, extras.executing)
+        proxy = proxy * (extras.executing & self.proxy_first_order).unsqueeze(1)
+        weights = (joined.unsqueeze(2) * torch.cat([real, proxy], dim=2)).sum(dim=1)
+        c = self.minimum.value.expand(len(x), -1)
+        return {"first_order": weights, "head_values": x, "head_slopes": joined, "q_c_min": c}
+
+    def own_labels(self, slots: Sequence[str]) -> dict[str, list[str]]:
+        heads = [f"head {h}" for h in range(self.n_heads)]
+        c = [slots[self.n_agents + i] for i in range(self.n_agents)] if len(self.minimum.value) > 1 else ["C"]
+        return {"head_values": heads, "head_slopes": heads, "q_c_min": c}
+
+    def _head_slopes(self, q_taken: Tensor, features: Tensor, extras: Extras) -> tuple[Tensor, Tensor]:
+        """Head values and what each is worth in q_tot, dq_tot/dx; both [R, H], without gradient."""
+        with torch.enable_grad():
+            x = self.core(q_taken, features, extras).detach().requires_grad_()
+            return x.detach(), slopes(self.heads(x, features), [x]).detach()
+
     def _first_order(self, features: Tensor, deciding: Tensor, executing: Tensor) -> tuple[Tensor, Tensor]:
         """Weights of the real slots by what each agent is doing, and of the proxy slots; both [R, H, N]."""
         signed = self.first(features).view(-1, self.n_heads, self.roles, self.n_agents)
@@ -167,8 +206,8 @@ class MVDMixer(Mixer):
     def _interaction(self, features: Tensor, g: Tensor, executing: Tensor) -> Tensor:
         """What deciding agents' weights gain from the proxies, [R, H, N], at least 0."""
         total = torch.zeros_like(g).unsqueeze(1)
-        for size, net in enumerate(self.interactions, start=1):
-            weights = net(features).abs().view(-1, self.n_heads, self.n_agents, self._columns(size))
+        for size in range(1, len(self.interactions) + 1):
+            weights = self._set_weights(features, size)
             if self.low_rank is None:
                 term = set_interaction(weights, set_products(g, self.get_buffer(f"sets_{size}")))
             else:
@@ -178,6 +217,24 @@ class MVDMixer(Mixer):
                 term = term / count_active_sets(executing, size).unsqueeze(1)
             total = total + term
         return total
+
+    def _set_weights(self, features: Tensor, size: int) -> Tensor:
+        """|c| of sets of `size` proxies [R, H, N, C_m], or the two factors of a low rank side by side."""
+        net = self.interactions[size - 1]
+        weights = net(features).abs().view(-1, self.n_heads, self.n_agents, self._columns(size))
+        return weights
+
+    def _pair_weights(self, features: Tensor, deciding: Tensor, executing: Tensor) -> Tensor:
+        """|c_ij| [R, H, N, N] of every head; 0 unless i decides and j executes."""
+        if len(self.interactions) == 0:
+            return features.new_zeros(len(features), self.n_heads, self.n_agents, self.n_agents)
+        weights = self._set_weights(features, 1)
+        if self.low_rank is not None:
+            alpha, beta = weights.split(self.low_rank, dim=3)
+            weights = alpha @ beta.transpose(2, 3)
+        if self.interaction_mean:
+            weights = weights / count_active_sets(executing, 1)[:, :, None, None]
+        return weights * (deciding.unsqueeze(2) & executing.unsqueeze(1)).unsqueeze(1)
 
     def _columns(self, size: int) -> int:
         """Weights an agent has for its sets of `size` proxies."""

@@ -7,12 +7,14 @@ The latents come from the agents' hidden states by a variational auto-encoder (p
 losses are minimised along with the TD error; the mixer itself sends no gradient into them.
 
 NA2Q(A): slots are agents and proxies. A proxy's latent is that of its agent at the decision step. A term with
-a masked proxy gets the logit -1e9: f_J(0) is not 0, so a zero utility would not take it out.
+a masked proxy gets the logit -1e9: f_J(0) is not 0, so a zero utility would not take it out; with masked_proxies
+zeroed only the utility is.
 
 Source: Liu et al., NA2Q, arXiv:2304.13383; zichuan-liu/NA2Q adc10b4.
 """
 
 import math
+from typing import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +37,8 @@ class Na2qMixer(Mixer):
     keys of plugins/config/algs/na2q.yaml without their prefix and are explained there.
     """
 
+    loss_needs = frozenset({"hidden", "noise", "obs"})
+
     def __init__(
         self,
         n_agents: int,
@@ -46,13 +50,17 @@ class Na2qMixer(Mixer):
         bias_embed: int,
         vae_embed: int,
         vae_weight: float,
+        vae_steps: str,
         proxies: bool,
+        masked_proxies: str,
     ) -> None:
         super().__init__("na2q_a" if proxies else "na2q", n_agents, state_dim)
         self.proxies = proxies
+        self.zeroes_masked = masked_proxies == "zeroed"
+        self.losses_over_padding = vae_steps == "all"
         self.hidden_dim = hidden_dim
         self.vae_weight = vae_weight
-        self.needs = frozenset({"hidden", "noise", "obs"})
+        self.needs = self.loss_needs
         if proxies:
             self.needs |= {"q_proxy", "executing", "hidden_decision", "noise_decision"}
         n_slots = n_agents * (2 if proxies else 1)
@@ -87,11 +95,11 @@ class Na2qMixer(Mixer):
         return torch.cat([shape(utilities) for shape in self.shapes], dim=1)
 
     def credits(self, state: Tensor, latent: Tensor, executing: Tensor | None) -> Tensor:
-        """alpha [R, V] from [R, S], [R, M, H] and who executes, [R, N]; 0 for terms with a masked proxy."""
+        """alpha [R, V] from [R, S], [R, M, H] and who executes, [R, N]; 0 for terms with a masked proxy (absent)."""
         queries = self.to_queries(self.query_embedding(state)).view(-1, self.n_terms, self.n_terms)
         keys = F.relu(self.to_keys(self.key_embedding(latent.flatten(1))))
         logits = torch.bmm(queries, keys.unsqueeze(2)).squeeze(2) / math.sqrt(self.n_terms)
-        if self.proxies:
+        if self.proxies and not self.zeroes_masked:
             assert executing is not None
             absent = torch.cat([torch.zeros_like(executing), ~executing], dim=1)
             n_absent = absent.to(logits.dtype) @ self.get_buffer("members").t()
@@ -108,13 +116,25 @@ class Na2qMixer(Mixer):
         assert extras.hidden_decision is not None and extras.noise_decision is not None
         assert extras.executing is not None
         proxy = self.vae.encode(extras.hidden_decision, extras.noise_decision).z
-        return torch.cat([real, proxy.masked_fill(~extras.executing.unsqueeze(2), 0.0)], dim=1)
+        if not self.zeroes_masked:
+            proxy = proxy.masked_fill(~extras.executing.unsqueeze(2), 0.0)
+        return torch.cat([real, proxy], dim=1)
 
     def auxiliary_losses(self, extras: Extras) -> dict[str, Tensor]:
         """vae_weight times the auto-encoder's three losses, over the real agents."""
         assert extras.hidden is not None and extras.obs is not None and extras.noise is not None
         losses = self.vae.losses(extras.hidden, extras.obs, extras.noise)
         return {name: self.vae_weight * loss for name, loss in losses.items()}
+
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        terms = self.terms(slot_utilities(q_taken, extras, self.proxies))
+        credits = self.credits(state, self.latent(extras), extras.executing)
+        return {"credits": credits, "terms": terms.masked_fill(credits == 0, 0.0)}
+
+    def own_labels(self, slots: Sequence[str]) -> dict[str, list[str]]:
+        sets = term_sets(len(slots), len(self.shapes))
+        names = [" ".join(slots[slot] for slot in each) for each in sets]
+        return {"credits": names, "terms": names}
 
     def statistics(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, float]:
         with torch.no_grad():

@@ -8,6 +8,7 @@ included), so that its checkpoints load.
 """
 
 import math
+from typing import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -41,9 +42,11 @@ class QattenMixer(Mixer):
         key_source: str,
         own_state_size: int | None,
         proxies: bool,
+        masked_proxies: str,
     ) -> None:
         super().__init__("qatten_a" if proxies else "qatten", n_agents, state_dim)
         self.proxies = proxies
+        self.zeroes_masked = masked_proxies == "zeroed"
         self.key_embed = key_embed
         self.weighted_heads = weighted_heads
         self.own_state_size = self._own_size(key_source, own_state_size)
@@ -66,8 +69,21 @@ class QattenMixer(Mixer):
             heads = heads * self.head_embedding_layer(state).abs()
         return heads.sum(dim=1, keepdim=True) + self.constrant_value_layer(state)
 
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        attention = self.attention(state, extras)
+        weight = self.head_embedding_layer(state).abs() if self.weighted_heads else attention.new_ones(
+            attention.shape[:2]
+        )
+        return {"attention": attention, "head_weight": weight}
+
+    def own_labels(self, slots: Sequence[str]) -> dict[str, list[str]]:
+        return {"head_weight": [f"head {h}" for h in range(len(self.query_embedding_layers))]}
+
     def attention(self, state: Tensor, extras: Extras) -> Tensor:
-        """lambda [R, H, M]; 0 in masked proxies: their logit is -inf, or they would absorb attention."""
+        """lambda [R, H, M]; 0 in masked proxies: their logit is -inf, or they would absorb attention.
+
+        With masked_proxies zeroed they do absorb it, and only their utility is 0.
+        """
         own = self._own_features(state, extras)
         queries = torch.stack([layer(state) for layer in self.query_embedding_layers], dim=1)
         # the keys of all heads in one product
@@ -75,7 +91,7 @@ class QattenMixer(Mixer):
         bias = torch.cat([layer.get_parameter("bias") for layer in self.key_embedding_layers])
         keys = F.linear(own, weight, bias).unflatten(2, (-1, self.key_embed))
         logits = (queries.unsqueeze(1) * keys).sum(dim=3).transpose(1, 2) / math.sqrt(self.key_embed)
-        if self.proxies:
+        if self.proxies and not self.zeroes_masked:
             assert extras.executing is not None
             real = torch.zeros_like(extras.executing)
             masked = torch.cat([real, ~extras.executing], dim=1)

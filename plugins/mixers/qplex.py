@@ -56,6 +56,19 @@ class QplexMixer(Mixer):
     def mix(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
         return self.value(q_taken, state, extras) + self.advantage(q_taken, state, extras)
 
+    def mix_openly(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
+        return self.value(q_taken, state, extras) + self.advantage(q_taken, state, extras, openly=True)
+
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        assert extras.actions_onehot is not None
+        slots = slot_utilities(q_taken, extras, self.proxies)
+        weight = self.transformation(state)[0].expand_as(slots)
+        if self.proxies:
+            assert extras.executing is not None
+            absent = torch.cat([torch.zeros_like(extras.executing), ~extras.executing], dim=1)
+            weight = weight.masked_fill(absent, 0.0)
+        return {"lambda": self.si_weight(state, extras.actions_onehot), "weight": weight}
+
     def value(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
         """V_tot [R, 1]: all that the agents learn through."""
         w, b = self.transformation(state)
@@ -66,10 +79,10 @@ class QplexMixer(Mixer):
             terms = terms.masked_fill(~present, 0.0)
         return terms.sum(dim=1, keepdim=True)
 
-    def advantage(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
-        """A_tot [R, 1]: all that lambda learns through; no gradient to the utilities, w or b."""
+    def advantage(self, q_taken: Tensor, state: Tensor, extras: Extras, openly: bool = False) -> Tensor:
+        """A_tot [R, 1]: all that lambda learns through; no gradient to the utilities, w or b unless `openly`."""
         assert extras.actions_onehot is not None and extras.q_greedy is not None
-        with torch.no_grad():
+        with torch.set_grad_enabled(openly):
             w, _ = self.transformation(state)
             advantages = w[:, : self.n_agents] * (q_taken - extras.q_greedy)
         weights = self.si_weight(state, extras.actions_onehot)

@@ -74,6 +74,10 @@ class ShaqMixer(Mixer):
         value = (F.elu(before) * w_2).sum(dim=3) + self.hyper_b_2(state).unsqueeze(2)
         return value.abs().mean(dim=2) + 1.0
 
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]:
+        assert extras.positions is not None
+        return {"alpha": self.alpha(q_taken, state, extras.positions)}
+
     def statistics(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, float]:
         assert extras.is_greedy is not None and extras.positions is not None
         with torch.no_grad():

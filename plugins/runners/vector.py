@@ -90,6 +90,7 @@ class VectorRunner:
         if not hasattr(mac, "act"):
             raise TypeError(NEEDS_ACT.format(given=type(mac).__name__))
         self.mac = mac
+        self._shows_state = hasattr(mac, "acts_on_state") and mac.acts_on_state
         self._new_batch = partial(
             self._episode_batch, scheme, groups, preprocess=preprocess, device=self.args.device
         )
@@ -191,7 +192,10 @@ class VectorRunner:
         obs, avail = simulator.obs, simulator.avail_actions
         if len(rows) < len(obs):
             obs, avail, last_actions = obs[rows], avail[rows], last_actions[rows]
-        return self.mac.act(obs, avail, last_actions, rows, self.t_env, test_mode)
+        if not self._shows_state:
+            return self.mac.act(obs, avail, last_actions, rows, self.t_env, test_mode)
+        state = simulator.state if len(rows) == len(simulator.state) else simulator.state[rows]
+        return self.mac.act(obs, avail, last_actions, rows, self.t_env, test_mode, state)
 
     def _simulator(self, batch_size: int) -> Simulator:
         if batch_size not in self._simulators:

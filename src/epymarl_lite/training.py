@@ -52,6 +52,8 @@ class Training:
         self.model_saved_t = 0
         self.checkpoint_t = 0
         self.owed_updates = 0.0
+        if hasattr(learner, "use_sampler"):
+            learner.use_sampler(self._sample)
 
     def train(self) -> dict[str, float]:
         """Train until t_max is passed; returns the numbers of the last test cycle.
@@ -123,13 +125,17 @@ class Training:
         n_updates = int(self.owed_updates)
         self.owed_updates -= n_updates
         for i in range(n_updates):
-            sample = self.buffer.sample(self.args.batch_size)
-            sample = sample[:, : sample.max_t_filled()]
-            if sample.device != self.args.device:
-                sample.to(self.args.device)
             self.learner.train(
-                sample, self.runner.t_env, self.episode + int(i / self.args.updates_per_episode)
+                self._sample(), self.runner.t_env, self.episode + int(i / self.args.updates_per_episode)
             )
+
+    def _sample(self) -> Any:
+        """Episodes for an update, cut to the longest; the batch of the call before is written over."""
+        sample = self.buffer.sample(self.args.batch_size)
+        sample = sample[:, : sample.max_t_filled()]
+        if sample.device != self.args.device:
+            sample.to(self.args.device)
+        return sample
 
     def _test_if_due(self) -> None:
         if self.runner.t_env - self.last_test_t >= self.args.test_interval:

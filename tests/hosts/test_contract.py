@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from async_envs.core.seeding import TRAIN, episode_seed
-from plugins.config.schema import config_names
 from registry import catalog
 from tests.hosts.harness import TINY, parameters, train
-
-ALGORITHMS = config_names()
+from tests.plugins.tiny import VALUE_ALGS
 
 
 def expected_moves(episodes: list[int], interval: int) -> list[bool]:
@@ -37,7 +35,7 @@ def check_trained(watched: Any, heard: Any, interval: int) -> None:
     assert watched.target_moved == watched.target_is_live  # a copy, and only then
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", VALUE_ALGS)
 def test_every_algorithm_of_ours_trains_on_every_host(host, algorithm, tmp_path, monkeypatch):
     watched, heard = train(host, algorithm, tmp_path, monkeypatch)
     check_trained(watched, heard, TINY["target_update_interval_or_tau"])

@@ -68,8 +68,12 @@ class CountingBatch(EpisodeBatch):  # type: ignore[misc]
 
 
 def build_runner(
-    args: SimpleNamespace, log: Log | None = None, recorder: Any = None, make: Any = make_toy
-) -> tuple[VectorRunner, AsyncMAC]:
+    args: SimpleNamespace,
+    log: Log | None = None,
+    recorder: Any = None,
+    make: Any = make_toy,
+    controller: type[AsyncMAC] = AsyncMAC,
+) -> tuple[VectorRunner, Any]:
     """A runner that is set up, and its controller."""
     runner = VectorRunner(
         args, log or Log(), episode_batch=CountingBatch, make_simulator=make, recorder=recorder
@@ -87,6 +91,6 @@ def build_runner(
     groups = {"agents": info["n_agents"]}
     preprocess = {"actions": ("actions_onehot", [OneHot(out_dim=info["n_actions"])])}
     torch.manual_seed(args.seed)
-    mac = AsyncMAC(scheme, groups, args)
+    mac = controller(scheme, groups, args)
     runner.setup(scheme, groups, preprocess, mac)
     return runner, mac

@@ -12,7 +12,11 @@ from tests.counted import count
 
 FOLDER = Path(os.environ.get("MIXER_PARITY") or Path(__file__).parent.parent / "data" / "mixer_parity")
 TOLERANCE = 1e-9  # absolute, float64
-PATTERNS = {"td_lambda": "td_lambda_*.npz", "na2q_vae": "na2q_vae_h*.npz"}  # of the others: KIND_n*.npz
+PATTERNS = {  # of the others: KIND_n*.npz
+    "td_lambda": "td_lambda_*.npz",
+    "na2q_vae": "na2q_vae_h*.npz",
+    "mac_returns": "mac_returns_*.npz",
+}
 
 
 class Case:

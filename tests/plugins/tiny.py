@@ -3,6 +3,7 @@
 Letters: B episodes, T transitions, N agents, A actions, O obs features, S state features.
 """
 
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from plugins.config.schema import load_alg
-from plugins.controllers.async_mac import AsyncMAC
+from plugins.config.schema import config_names, load_alg
+from plugins.controllers import CONTROLLERS
+from plugins.controllers.policy_mac import PolicyMAC
+from plugins.learners import LEARNERS
+from plugins.learners.actor_critic import ActorCriticLearner
+from plugins.learners.ices_learner import IcesLearner
+from plugins.learners.ippo import IppoLearner
+from plugins.learners.mac_iaicc import MacIaiccLearner
 from plugins.learners.value_learner import ValueLearner
 from plugins.mixers import Sizes, build_mixer
 from plugins.mixers.mvd import MVDMixer
@@ -20,10 +27,14 @@ HOST_KEYS = {
     "common_reward": True,
     "learner_log_interval": 1,
     "seed": 1,
+    "test_greedy": True,
     "use_cuda": False,
     "optim_alpha": 0.99,
     "optim_eps": 0.00001,
 }
+
+ACTOR_CRITICS = {"ippo": IppoLearner, "mac_iaicc": MacIaiccLearner}
+VALUE_ALGS = [name for name in config_names() if "mixer" in load_alg(name)]
 
 
 class TinyMAC:
@@ -162,7 +173,7 @@ def make_learner(
 ) -> ValueLearner:
     """Our learner of `alg`, with sizes from `batch` and target networks of their own.
 
-    On TinyMAC, or with `fused` on the AsyncMAC that training uses.
+    On TinyMAC, or with `fused` on the controller that training uses; ICES always is, as its has a second network.
     """
     torch.manual_seed(seed)
     n_agents, n_actions = batch["avail_actions"].shape[2:]
@@ -171,11 +182,15 @@ def make_learner(
     args = SimpleNamespace(**config, n_agents=n_agents, n_actions=n_actions)
     scheme = {"obs": {"vshape": obs_dim}, "state": {"vshape": (state_dim,)}}
     mac: Any = TinyMAC(obs_dim + n_actions + n_agents, n_agents, n_actions, hidden_dim)
+    fused = fused or config["mac"] != "async_mac"
     if fused:
-        mac = AsyncMAC(scheme, {"agents": n_agents}, args)
-    learner = ValueLearner(mac, scheme, Log(), args)
+        mac = imported(CONTROLLERS[config["mac"]])(scheme, {"agents": n_agents}, args)
+    learner = imported(LEARNERS[config["learner"]])(mac, scheme, Log(), args)
     for part in (learner.mac.agent, learner.target_mac.agent, learner.mixer, learner.target_mixer):
         part.to(dtype)
+    if isinstance(learner, IcesLearner):
+        for part in (mac.explorer, learner.target_mac.explorer, learner.exploration.value, learner.world.model):
+            part.to(dtype)
     if fused:
         for side in (learner.mac, learner.target_mac):
             side.init_hidden(1)  # in the parameters' type
@@ -185,9 +200,32 @@ def make_learner(
     return learner
 
 
+def imported(entry: str) -> Any:
+    """What a table's "module:attribute" names."""
+    module, _, attribute = entry.partition(":")
+    return getattr(import_module(module), attribute)
+
+
 def gradients(learner: ValueLearner) -> dict[str, torch.Tensor]:
     """Gradients of the live agent by parameter name, zeros where none came."""
     return {
         name: torch.zeros_like(p) if p.grad is None else p.grad.clone()
         for name, p in learner.mac.agent.named_parameters()
     }
+
+
+def make_actor_critic(
+    alg: str, batch: dict[str, torch.Tensor], seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any
+) -> ActorCriticLearner:
+    """Our learner of `alg` on its own controller, with sizes from `batch`; its episodes fill the buffer."""
+    torch.manual_seed(seed)
+    n_episodes, _, n_agents, n_actions = batch["avail_actions"].shape
+    sizes = {"batch_size": n_episodes, "buffer_size": n_episodes, "batch_size_run": n_episodes, "hidden_dim": 8}
+    config = configuration(alg) | sizes | changes
+    args = SimpleNamespace(**config, n_agents=n_agents, n_actions=n_actions)
+    scheme = {"obs": {"vshape": batch["obs"].shape[3]}, "state": {"vshape": (batch["state"].shape[2],)}}
+    learner = ACTOR_CRITICS[alg](PolicyMAC(scheme, {"agents": n_agents}, args), scheme, Log(), args)
+    for module in learner._modules().values():
+        module.to(dtype)
+    learner.mac.init_hidden(n_episodes)  # in the parameters' type
+    return learner

@@ -27,8 +27,9 @@ FOLDER = Path("results/sacred/mvd/async-poac-1/1")
 
 
 def words(*flags: str, config: str = "mvd", **changes: Any) -> list[str]:
-    """A command line; `env_args__x=1` stands for env_args.x=1."""
+    """A command line; `env_args__x=1` stands for env_args.x=1, and None leaves a key out."""
     values = {**TINY, **{name.replace("__", "."): value for name, value in changes.items()}}
+    values = {name: value for name, value in values.items() if value is not None}
     return [MAIN, f"--config={config}", *flags, "with", *(f"{name}={values[name]}" for name in values)]
 
 

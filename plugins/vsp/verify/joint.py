@@ -40,7 +40,7 @@ def check_individual_global_max(policy: str, learner: Any, recording: Recording,
     n_agents = recording.obs.shape[2]
     subject = double_copy(learner)
     batch = batch_for(subject, recording)
-    masks = masks_of(recording, n_agents, subject.mac.hidden_states.device)
+    masks = masks_of(recording, n_agents, subject.mac.hidden_states.device, subject.at_joint_events)
     live = subject.compute(batch).sides.live
     here = masks.transitions
     if len(live.q) != int(here.sum()):

@@ -42,7 +42,7 @@ def check_learner(policy: str, learner: Any, recording: Recording, shown: Record
     n_agents = recording.obs.shape[2]
     double = double_copy(learner)
     device = double.mac.hidden_states.device
-    batch, masks = batch_for(double, recording), masks_of(recording, n_agents, device)
+    batch, masks = batch_for(double, recording), masks_of(recording, n_agents, device, double.at_joint_events)
     size = recording.size
     update = copy.deepcopy(double).compute(batch)
     rows = [_masks_row(policy, update, masks, size)]

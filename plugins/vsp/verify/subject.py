@@ -7,6 +7,7 @@ import copy
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,28 +27,37 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Masks:
-    """What the stored availability says, read without the learner; all [B, T1, N] bool but `transitions`."""
+    """What the stored availability says, read without the learner; [B, T1, N] bool, the last two [B, T1]."""
 
     deciding: Tensor
     executing: Tensor
-    transitions: Tensor  # [B, T1] bool; a step was played here, and what came of it was stored
-
-    @property
-    def after(self) -> Tensor:
-        """[B, T1] bool; the steps that follow a transition."""
-        return torch.cat([torch.zeros_like(self.transitions[:, :1]), self.transitions[:, :-1]], 1)
+    transitions: Tensor  # a step that is learned from: it was played, and what came of it was stored
+    after: Tensor  # the steps that those are bootstrapped from
 
 
-def masks_of(recording: Recording, n_agents: int, device: torch.device) -> Masks:
-    """The masks of a recording."""
+def masks_of(recording: Recording, n_agents: int, device: torch.device, at_joint_events: bool) -> Masks:
+    """The masks of a recording; with `at_joint_events` only steps at which somebody decides are learned from."""
     status = recording.status(n_agents)
     transitions = recording.filled.copy()
     transitions[:, :-1] &= recording.filled[:, 1:]
     transitions[:, -1] = False
-    deciding, executing, played = (
-        torch.from_numpy(mask).to(device) for mask in (status.deciding, status.executing, transitions)
-    )
-    return Masks(deciding, executing, played)
+    after = np.zeros_like(transitions)
+    after[:, 1:] = transitions[:, :-1]
+    if at_joint_events:
+        transitions, after = _between_events(transitions, np.asarray(status.deciding.any(axis=2)))
+    masks = (status.deciding, status.executing, transitions, after)
+    return Masks(*[torch.from_numpy(mask).to(device) for mask in masks])
+
+
+def _between_events(played: np.ndarray, decided: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Joint events among the steps played, and the events or ends that follow one; all [B, T1] bool."""
+    events, after = np.zeros_like(played), np.zeros_like(played)
+    for b in range(len(played)):
+        n_steps = int(played[b].sum())
+        begun = [t for t in range(n_steps) if decided[b, t]]
+        events[b, begun] = True
+        after[b, [*begun, n_steps][1:] if begun else []] = True
+    return events, after
 
 
 def with_targets_apart(learner: Any, seed: int) -> Any:

@@ -156,6 +156,33 @@ def test_na2qs_losses_are_added_and_logged():
     assert logged["loss"] == pytest.approx(without + own)
 
 
+@pytest.mark.parametrize("alg", ["na2q", "na2q_a"])
+@pytest.mark.parametrize("fused", [False, True])
+def test_na2qs_losses_over_the_whole_batch_run_on_after_an_end(alg, fused):
+    """The option of register entry u: plain means over B * T steps, the networks stepped through the padding."""
+    batch = play(5)
+    batch["obs"] += (batch["filled"].unsqueeze(3) == 0) * 0.3  # something to see after an end
+    assert not bool(batch["filled"].all())
+    learner = make_learner(alg, batch, fused=fused, na2q_vae_steps="all")
+    noise = torch.Generator()
+    noise.set_state(learner.draws.resume_state())
+    losses = learner.compute(batch).own_losses
+    whole = batch | {"filled": torch.ones_like(batch["filled"])}
+    _, hidden = learner.mac.unroll(whole, return_hidden=True)
+    n_episodes, n_stored, n_agents, width = hidden.shape
+    n_played = int(batch["filled"].sum())
+    for _ in range(2):  # the two sides' own
+        torch.randn(n_played, n_agents, width, generator=noise)
+    drawn = torch.randn(n_episodes * n_stored, n_agents, width, generator=noise).double()
+    drawn = drawn.view(n_episodes, n_stored, n_agents, width)
+    seen = [x[:, :-1].flatten(0, 1) for x in (hidden, batch["obs"], drawn)]
+    expected = learner.mixer.vae.losses(*seen)
+    for name, loss in expected.items():
+        torch.testing.assert_close(losses[name], 0.1 * loss)
+    played = make_learner(alg, batch, fused=fused).compute(batch).own_losses
+    assert all(not torch.allclose(losses[name], played[name]) for name in losses)
+
+
 # optimisers
 
 

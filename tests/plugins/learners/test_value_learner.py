@@ -9,13 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.config.schema import config_names, load_alg
+from plugins.config.schema import load_alg
 from plugins.learners import LEARNERS
 from plugins.learners.checks import NonFiniteError
 from plugins.learners.value_learner import ValueLearner
-from tests.plugins.tiny import configuration, gradients, make_learner, play
+from tests.plugins.tiny import VALUE_ALGS, configuration, gradients, make_learner, play
 
-ALGS = config_names()
+ALGS = VALUE_ALGS
 SEEDS = st.integers(0, 10_000)
 
 

@@ -33,6 +33,7 @@ def rows(n_rows=6):
         executing=executing,
         obs=torch.randn(n_rows, 3, 5).double(),
         obs_decision=torch.randn(n_rows, 3, 5).double(),
+        state_decision=torch.randn(n_rows, 3, 4).double(),
         actions_onehot=torch.eye(4).double()[torch.randint(0, 4, (n_rows, 3))],
         q_greedy=(q + torch.rand(n_rows, 3)).double(),
         is_greedy=torch.rand(n_rows, 3) < 0.5,
@@ -96,6 +97,7 @@ def test_masked_proxies_contribute_exactly_nothing(name, seed):
     other = extras._replace(
         q_proxy=(extras.q_proxy + noise * masked).requires_grad_(),
         obs_decision=extras.obs_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
+        state_decision=extras.state_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
         hidden_decision=extras.hidden_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
         noise_decision=extras.noise_decision + noise.unsqueeze(2) * masked.unsqueeze(2),
     )
@@ -153,6 +155,19 @@ def test_masked_proxies_draw_no_attention():
     slots = torch.cat([torch.ones_like(extras.executing), extras.executing], dim=1)
     assert float((attention * ~slots.unsqueeze(1)).abs().max()) == 0.0
     torch.testing.assert_close(attention.sum(dim=2), torch.ones(6, 4).double())
+
+
+def test_zeroed_proxies_draw_attention_with_a_utility_of_zero():
+    """The option of register entry m: the softmax runs over all 2N slots."""
+    mixer = build("qatten_a", qatten_masked_proxies="zeroed")
+    q, state, extras = rows()
+    attention = mixer.attention(state, extras)
+    assert float(attention.min()) > 0.0
+    utilities = torch.cat([q, extras.q_proxy * extras.executing], dim=1).unsqueeze(1)
+    heads = (attention * utilities).sum(dim=2) * mixer.head_embedding_layer(state).abs()
+    expected = heads.sum(dim=1, keepdim=True) + mixer.constrant_value_layer(state)
+    garbage = extras._replace(q_proxy=extras.q_proxy + 100.0 * ~extras.executing)
+    torch.testing.assert_close(mixer(q, state, garbage), expected)
 
 
 def test_both_slots_of_an_agent_differ_by_their_flag():

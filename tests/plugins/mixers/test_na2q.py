@@ -114,6 +114,20 @@ def test_a_term_with_a_masked_proxy_has_no_credit(seed):
     torch.testing.assert_close(mixer(q, state, extras), expected)
 
 
+def test_zeroed_proxies_keep_their_credit_and_latent():
+    """The option of register entry m: f_J(0) with the credit that the attention gives it."""
+    q, state, extras = random_rows(4)
+    mixer = build("na2q_a", na2q_masked_proxies="zeroed")
+    latent = mixer.vae.encode(extras.hidden_decision, extras.noise_decision).z.detach()
+    torch.testing.assert_close(mixer.latent(extras)[:, 3:], latent)
+    credits = mixer.credits(state, mixer.latent(extras), extras.executing).detach()
+    assert float(credits.min()) > 0
+    values = mixer.terms(torch.cat([q, extras.q_proxy * extras.executing], dim=1))
+    garbage = extras._replace(q_proxy=extras.q_proxy + 100.0 * ~extras.executing)
+    expected = (credits * values).sum(dim=1, keepdim=True) + mixer.bias(state)
+    torch.testing.assert_close(mixer(q, state, garbage), expected)
+
+
 def test_without_executing_agents_only_real_terms_are_left():
     q, state, extras = random_rows(2)
     mixer = build("na2q_a")

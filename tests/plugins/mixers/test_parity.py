@@ -57,6 +57,7 @@ def test_qatten_parity(case):
         key_source="state_slice",
         own_state_size=meta["agent_own_state_size"],
         proxies=False,
+        masked_proxies="absent",
     )
     recorded = case.state_dict()
     if meta["type"] != "weighted":  # the reference builds the unused layer
@@ -181,7 +182,9 @@ def test_na2q_parity(case):
         bias_embed=meta["mixing_embed_dim"],
         vae_embed=1,
         vae_weight=0.0,
+        vae_steps="played",
         proxies=False,
+        masked_proxies="absent",
     ).double()
     names, recorded = na2q_names(meta["n_agents"], order), case.state_dict()
     assert sorted(theirs for theirs, _ in names.values()) == sorted(recorded)

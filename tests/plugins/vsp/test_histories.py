@@ -261,7 +261,7 @@ def test_the_table_of_mixers_says_vsp_exactly_where_a_mixer_takes_proxies() -> N
 
 
 def test_the_algorithms_with_proxies_have_the_key_and_the_others_do_not() -> None:
-    assert VSP_ALGS == ["mvd", "na2q_a", "qatten_a", "qmix_a", "qplex_a", "vdn_a"]
+    assert VSP_ALGS == ["avf_qmix", "avf_vdn", "mvd", "na2q_a", "qatten_a", "qmix_a", "qplex_a", "vdn_a"]
     for name in config_names():
         given = configuration(name)
         assert given.get("proxy_history") == ("gather" if name in VSP_ALGS else None)

@@ -1,0 +1,1 @@
+"""The paper's ablations, one command each: `python -m benchmarks.ablations --help`."""
