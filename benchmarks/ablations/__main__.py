@@ -1,4 +1,4 @@
-"""`python -m benchmarks.ablations vsp|order|implementation`: see --help."""
+"""`python -m benchmarks.ablations algorithms|vsp|order|implementation`: see --help."""
 
 import signal
 import sys
@@ -69,6 +69,7 @@ def main(
     """Run an ablation of the paper, and write its curves and plots.
 
     \b
+    algorithms      every algorithm that --config knows         Figures 4, 5, 6, 14, 15
     vsp             what proxies do for other algorithms        Figures 7a, 16, 17, 18
     order           interactions of order 1, 2, 3               Figures 7b, 19
     implementation  the forms d, s, m of MVD's mixing network   Figures 7c, 20

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Mapping
 
 from async_envs.core.errors import unknown_name
+from plugins.config.schema import config_names
 
 NO_NAME = "ablations: which one? Write python -m benchmarks.ablations NAME --key async:poac-1, NAME one of {known}."
 
@@ -67,6 +68,11 @@ def _na2q(label: str, config: str, order: int) -> Variant:
 
 
 ABLATIONS: Mapping[str, Ablation] = MappingProxyType({
+    "algorithms": Ablation(
+        "every algorithm that --config knows, the paper's and ours (Figures 4, 5, 6, 14, 15)",
+        tuple(Variant(name, name) for name in config_names()),
+        (Panel("All algorithms", tuple(config_names())),),
+    ),
     "vsp": Ablation(
         "what proxies do for algorithms that were made without them (Figures 7a, 16, 17, 18; VDN is ours to add)",
         (

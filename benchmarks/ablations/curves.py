@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.ablations.cells import Variant
 from benchmarks.ablations.plan import FINISHED, Cell, Plan
 from epymarl_lite.utils.files import write_file
-from registry.recorder import read_records
+from registry.recorder import RUNNING, read_records
 from registry.verify_report import source_state
 
 __all__ = ["COLUMNS", "curve", "report", "summary", "tests_of", "write"]
@@ -40,6 +40,20 @@ def tests_of(run: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         name: (steps, np.array([np.mean([episode[name] for episode in test["episodes"]]) for test in tests]))
         for name in names
     }
+
+
+def steps_per_second(run: Path) -> float | None:
+    """Environment steps for each second that the run was at work, tests included; None if it took no time.
+
+    A run that was killed worked from each of its starts to the last line before the next one.
+    """
+    seconds, before, step = 0.0, None, 0
+    for record in read_records(run):
+        starts = record["kind"] == "status" and record["status"] == RUNNING
+        if before is not None and not starts:
+            seconds += record["time"] - before
+        before, step = record["time"], max(step, record.get("t_env", 0))
+    return step / seconds if seconds > 0 else None
 
 
 def curve(runs: Sequence[tuple[np.ndarray, np.ndarray]], grid: np.ndarray) -> dict[str, Any]:
@@ -93,7 +107,8 @@ def _variant(variant: Variant, plan: Plan) -> dict[str, Any]:
 
 def _run(cell: Cell, results: Path) -> dict[str, Any]:
     folder = None if cell.run is None else cell.run.relative_to(results.absolute()).as_posix()
-    return {"seed": cell.seed, "state": cell.state, "told": cell.told, "folder": folder}
+    rate = steps_per_second(cell.run) if cell.state == FINISHED and cell.run is not None else None
+    return {"seed": cell.seed, "state": cell.state, "told": cell.told, "folder": folder, "steps_per_s": rate}
 
 
 def rows(found: Mapping[str, Any]) -> list[tuple[Any, ...]]:
@@ -128,10 +143,12 @@ def write(found: Mapping[str, Any], results: Path, stem: str) -> tuple[Path, Pat
 def summary(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """Rows for people: variant, runs, and each metric's last point with its spread."""
     metrics = list(dict.fromkeys(name for variant in found["variants"] for name in variant["curves"]))
-    lines = [("variant", "n", *metrics)]
+    lines = [("variant", "n", *metrics, "steps/s")]
     for variant in found["variants"]:
         n = sum(run["state"] == FINISHED for run in variant["runs"])
-        lines.append((variant["label"], str(n), *(_last(variant["curves"].get(metric)) for metric in metrics)))
+        rates = [run["steps_per_s"] for run in variant["runs"] if run["steps_per_s"] is not None]
+        rate = f"{np.mean(rates):,.0f}" if rates else "-"
+        lines.append((variant["label"], str(n), *(_last(variant["curves"].get(metric)) for metric in metrics), rate))
     return lines
 
 

@@ -86,7 +86,9 @@ def test_variants_that_two_ablations_share_have_one_folder() -> None:
     assert all(len(each) == len(set(each.values())) for each in folders.values())
 
 
-@pytest.mark.parametrize("name, n_variants", [("vsp", 9), ("order", 6), ("implementation", 3)])
+@pytest.mark.parametrize(
+    "name, n_variants", [("algorithms", len(config_names())), ("vsp", 9), ("order", 6), ("implementation", 3)]
+)
 def test_a_dry_run_shows_every_command_and_writes_nothing(name: str, n_variants: int) -> None:
     code, told, _ = ask(name, "--key", "async:poac", "--seeds", "1", "7", "--t-max", "900", "--dry-run")
     lines = told.splitlines()
@@ -174,6 +176,20 @@ def test_tests_of_a_run_are_means_over_their_episodes() -> None:
     steps, means = found["battle_won"]
     assert ([10.0, 20.0], [0.5, 1.0]) == (steps.tolist(), means.tolist())
     assert [1.0, 2.0] == found["return"][1].tolist()
+
+
+def test_time_between_a_kill_and_the_next_start_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds to step 100, killed, 1,000 seconds later eight more to step 500."""
+    Path("run_folder").mkdir()
+    clock = [50.0]
+    monkeypatch.setattr("registry.recorder.time.time", lambda: clock[0])
+    for step, seconds in ((100, 2.0), (500, 8.0)):
+        with Recorder("run_folder") as recorder:
+            recorder.status("RUNNING")
+            clock[0] += seconds
+            recorder.metric("loss", 1.0, step)
+        clock[0] += 1_000.0
+    assert 500 / 10 == curves.steps_per_second(Path("run_folder"))
 
 
 # runs
