@@ -46,7 +46,8 @@ def algorithms() -> None:
     """List our algorithms: mechanism, learner, mixer, options, source."""
     from dataclasses import fields
 
-    from plugins.config.keys import BaseKeys, ProxyKeys
+    from plugins.config.keys import BaseKeys
+    from plugins.config.mixer_keys import ProxyKeys
     from plugins.learners import ACTOR_CRITICS, learner_keys
     from plugins.mixers import mixer_spec
     from registry.config import OURS, read_yaml, yaml_names
@@ -94,7 +95,7 @@ def explain(words: tuple[str, ...], show_all: bool, checkpoint: str | None, **gi
     python -m registry explain async:poac-1                            a task's sizes, names and options
     python -m registry explain --checkpoint RUN_DIR --episode 0        an episode, step by key step
 
-    The episode is played greedily. Its key frames are the steps with the largest TD errors, the largest rewards
+    The episode is played greedily. Its key frames are the steps with the largest TD errors, the most unusual rewards
     and the largest changes of the pairs' weights, in turns. Each shows the utility Q_i of every agent and proxy,
     dQ_tot/dQ_i and f_ij; the JSON file says what every number is.
     """

@@ -3,9 +3,9 @@
 For every algorithm of `python -m registry algorithms`, and for MVD and NA2Q of other orders: seconds of one
 learner update and the number of trained parameters, for n agents and episodes of T steps, and the ratio to QMIX,
 which takes turns with it in the same process. Processor time of one thread, the median of three turns after one to
-warm up. Batch: full episodes, every agent executing half of the time, 150 observation features, 12 actions, 120
-state features, float32, random numbers. A combination that the algorithm refuses, or that the free memory cannot
-hold, is shown as refused with the reason.
+warm up. Batch: 32 full episodes (an actor-critic's own setting is 8), every agent executing half of the time, 150
+observation features, 12 actions, 120 state features, float32, random numbers. A combination that the algorithm
+refuses, or that the free memory cannot hold, is shown as refused with the reason.
 """
 
 import contextlib
@@ -33,6 +33,7 @@ __all__ = ["AGENTS", "BASE", "Cost", "Refused", "ROWS", "Row", "STEPS", "markdow
 
 AGENTS, STEPS, EPISODES = (3, 8), (200, 600), 32
 ROUNDS = 3
+MANY = 10_000  # episodes played between two updates: actor-critics wait until all of a batch are new
 FREE_SHARE = 0.8  # of the free memory that a measurement may take
 NOT_FREE = (
     "{algorithm}: needs more memory than the {gb:.1f} GB that are free, at {n_agents} agents and {steps} steps."
@@ -91,11 +92,12 @@ def measure(row: Row, n_agents: int, n_steps: int, episodes: int = EPISODES, rou
             learners = [build(each, n_agents, n_steps) for each in (row, BASE)]
             batch = whole_batch(n_agents, n_steps, episodes)
             times: tuple[list[float], list[float]] = ([], [])
-            for _ in range(rounds + 1):
+            for turn in range(rounds + 1):
                 for learner, column in zip(learners, times):
                     start = time.process_time()
-                    learner.train(batch, 0, 0)
+                    learner.train(batch, 0, turn * MANY)
                     column.append(time.process_time() - start)
+                    assert learner.training_steps == turn + 1, f"{row.label}: it did not learn from the batch"
             seconds, base = (statistics.median(column[1:]) for column in times)
             return Cost(seconds, base, n_parameters(learners[0]))
     finally:
@@ -141,12 +143,20 @@ def whole_batch(n_agents: int, n_steps: int, episodes: int) -> Any:
 def n_parameters(learner: Any) -> int:
     """Parameters of everything that the learner holds and trains."""
     found: dict[int, int] = {}
-    for name, part in vars(learner).items():
-        if name.startswith("target") or not callable(getattr(part, "parameters", None)):
-            continue
-        for parameter in part.parameters():
-            if isinstance(parameter, nn.Parameter):
-                found[id(parameter)] = parameter.numel()
+    seen: set[int] = set()
+
+    def look(part: Any) -> None:
+        if id(part) in seen:
+            return
+        seen.add(id(part))
+        if isinstance(part, nn.Module):
+            found.update((id(parameter), parameter.numel()) for parameter in part.parameters())
+        elif type(part).__module__.startswith("plugins."):
+            for name, below in getattr(part, "__dict__", {}).items():
+                if "target" not in name:
+                    look(below)
+
+    look(learner)
     return sum(found.values())
 
 

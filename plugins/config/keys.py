@@ -1,82 +1,28 @@
-"""Names, types and bounds of configuration keys. The values live in the YAML files, never here.
+"""Names, types and bounds of the keys that hosts, learners and controllers read. The values live in the YAML files.
 
-Each class lists the keys that one reader takes. `read_keys` takes them out of a configuration, checked.
+Each class lists the keys that one reader takes; those of mixers are in plugins.config.mixer_keys.
 """
 
-from dataclasses import dataclass, fields
-from math import isfinite
-from types import NoneType, UnionType
-from typing import Annotated, Any, Mapping, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated
+
+from plugins.config.reading import Bounds
 
 __all__ = [
+    "AcacKeys",
     "ActorCriticKeys",
-    "AvfQmixKeys",
-    "AvfVdnKeys",
     "BaseKeys",
     "EpsilonSoftKeys",
     "IcesActingKeys",
     "IcesKeys",
     "IppoKeys",
     "MacIaiccKeys",
-    "MvdKeys",
-    "Na2qAKeys",
-    "Na2qKeys",
     "NoKeys",
     "OptimiserKeys",
     "OurKeys",
-    "ProxyKeys",
-    "QattenAKeys",
-    "QattenKeys",
-    "QmixKeys",
-    "QplexKeys",
     "RmspropKeys",
-    "ShaqKeys",
     "ValueLearnerKeys",
-    "check_keys",
-    "read_keys",
-    "read_proxy_history",
 ]
-
-Keys = TypeVar("Keys")
-_WORDS = {bool: "True or False", int: "a whole number", float: "a number", str: "a text"}
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """What a key accepts beyond its type."""
-
-    low: float | None = None  # accepted itself
-    high: float | None = None  # accepted itself
-    above: float | None = None  # not accepted itself
-    choices: tuple | None = None
-    refused: tuple[tuple[str, str], ...] = ()  # (value, why) of values that one may well ask for in vain
-
-    def holds(self, value: Any) -> bool:
-        """Whether `value`, of the right type, is accepted; null always is."""
-        if value is None:
-            return True
-        return (
-            (self.low is None or value >= self.low)
-            and (self.high is None or value <= self.high)
-            and (self.above is None or value > self.above)
-            and (self.choices is None or value in self.choices)
-        )
-
-    def words(self) -> str:
-        """The bounds of a number, in words."""
-        if self.low is not None and self.high is not None:
-            return f" from {self.low} to {self.high}"
-        if self.low is not None:
-            return f" of at least {self.low}"
-        if self.above is not None and self.high is not None:
-            return f" above {self.above}, at most {self.high}"
-        if self.high is not None:
-            return f" of at most {self.high}"
-        return "" if self.above is None else f" above {self.above}"
-
-    def why_not(self, value: Any) -> str:
-        """The reason, in brackets, if there is more to say than what is accepted."""
-        return next((f" ({why})" for known, why in self.refused if known == value), "")
 
 
 @dataclass(frozen=True)
@@ -234,6 +180,20 @@ class IppoKeys(ActorCriticKeys):
 
 
 @dataclass(frozen=True)
+class AcacKeys(IppoKeys):
+    """What plugins.learners.acac reads."""
+
+    critic_heads: Annotated[int, Bounds(low=1)]
+
+    def __post_init__(self) -> None:
+        if self.hidden_dim % self.critic_heads:
+            raise ValueError(
+                f"acac: critic_heads={self.critic_heads} does not divide hidden_dim={self.hidden_dim}, expected a "
+                "divisor. Change one of them."
+            )
+
+
+@dataclass(frozen=True)
 class MacIaiccKeys(ActorCriticKeys):
     """What plugins.learners.mac_iaicc reads."""
 
@@ -243,138 +203,6 @@ class MacIaiccKeys(ActorCriticKeys):
     observations: Annotated[str, Bounds(choices=("held", "fresh"))]
     discount_by_end: bool
     target_update_interval_or_tau: Annotated[float, Bounds(above=0)]
-
-
-@dataclass(frozen=True)
-class ProxyKeys:
-    """What plugins.vsp.histories offers, to mixers that take proxies."""
-
-    proxy_history: Annotated[
-        str,
-        Bounds(
-            choices=("gather", "own_recurrence"),
-            refused=(("stored_hidden", "EPyMARL's batch has no field for the hidden states of acting"),),
-        ),
-    ]
-
-
-@dataclass(frozen=True)
-class QmixKeys:
-    """What plugins.mixers.qmix reads."""
-
-    mixing_embed_dim: Annotated[int, Bounds(low=1)]
-    hypernet_layers: Annotated[int, Bounds(low=1, high=2)]
-    hypernet_embed: Annotated[int, Bounds(low=1)]
-
-
-_AVF_UPDATES = Bounds(choices=("D0", "D1", "D2"))
-
-
-@dataclass(frozen=True)
-class AvfVdnKeys:
-    """What plugins.mixers.avf reads over a plain sum."""
-
-    avf_update: Annotated[str, _AVF_UPDATES]
-
-
-@dataclass(frozen=True)
-class AvfQmixKeys(QmixKeys):
-    """What plugins.mixers.avf reads over QMIX."""
-
-    avf_update: Annotated[str, _AVF_UPDATES]
-    avf_state: Annotated[str, Bounds(choices=("joint_macro", "plain"))]
-
-
-@dataclass(frozen=True)
-class QattenKeys:
-    """What plugins.mixers.qatten reads."""
-
-    qatten_heads: Annotated[int, Bounds(low=1)]
-    qatten_query_embed: Annotated[int, Bounds(low=1)]
-    qatten_key_embed: Annotated[int, Bounds(low=1)]
-    qatten_head_embed: Annotated[int, Bounds(low=1)]
-    qatten_constant_embed: Annotated[int, Bounds(low=1)]
-    qatten_weighted_heads: bool
-    qatten_key_source: Annotated[str, Bounds(choices=("obs", "state_slice"))]
-    qatten_own_state_size: Annotated[int | None, Bounds(low=1)]
-
-
-_MASKED_PROXIES = Bounds(choices=("absent", "zeroed"))
-
-
-@dataclass(frozen=True)
-class QattenAKeys(QattenKeys):
-    """What it reads besides with proxies."""
-
-    qatten_masked_proxies: Annotated[str, _MASKED_PROXIES]
-
-
-@dataclass(frozen=True)
-class QplexKeys:
-    """What plugins.mixers.qplex reads."""
-
-    qplex_hypernet_embed: Annotated[int, Bounds(low=1)]
-    qplex_kernels: Annotated[int, Bounds(low=1)]
-    qplex_kernel_layers: Annotated[int, Bounds(low=1)]
-    qplex_kernel_embed: Annotated[int, Bounds(low=1)]
-    qplex_minus_one: bool
-    qplex_weighted_head: bool
-
-
-@dataclass(frozen=True)
-class ShaqKeys:
-    """What plugins.mixers.shaq reads."""
-
-    shaq_orders: Annotated[int, Bounds(low=1)]
-    shaq_embed_dim: Annotated[int, Bounds(low=1)]
-    shaq_hypernet_layers: Annotated[int, Bounds(low=1, high=2)]
-    shaq_hypernet_embed: Annotated[int, Bounds(low=1)]
-
-
-@dataclass(frozen=True)
-class Na2qKeys:
-    """What plugins.mixers.na2q reads; `hidden_dim` is the agents' key."""
-
-    hidden_dim: Annotated[int, Bounds(low=1)]
-    na2q_order: Annotated[int, Bounds(low=1, high=3)]
-    na2q_attention_embed: Annotated[int, Bounds(low=1)]
-    na2q_bias_embed: Annotated[int, Bounds(low=1)]
-    na2q_vae_embed: Annotated[int, Bounds(low=1)]
-    na2q_vae_weight: Annotated[float, Bounds(low=0)]
-    na2q_vae_steps: Annotated[str, Bounds(choices=("played", "all"))]
-
-
-@dataclass(frozen=True)
-class Na2qAKeys(Na2qKeys):
-    """What it reads besides with proxies."""
-
-    na2q_masked_proxies: Annotated[str, _MASKED_PROXIES]
-
-
-@dataclass(frozen=True)
-class MvdKeys:
-    """What plugins.mixers.mvd reads."""
-
-    mvd_order: Annotated[int, Bounds(low=1)]
-    mvd_form: Annotated[
-        str, Bounds(choices=("d", "s", "m", "gate", "relu_heads", "state_weights", "boltzmann"))
-    ]
-    mvd_heads: Annotated[int, Bounds(low=1)]
-    mvd_width: Annotated[int, Bounds(low=1)]
-    mvd_activation: Annotated[str, Bounds(choices=("relu", "leaky_relu"))]
-    mvd_hypernet_embed: Annotated[int, Bounds(low=1)]
-    mvd_value_embed: Annotated[int, Bounds(low=1)]
-    mvd_c_tracker: Annotated[str, Bounds(choices=("running", "batch", "ema", "per_agent"))]
-    mvd_c_decay: Annotated[float, Bounds(low=0, high=1)]
-    mvd_pair_scale: Annotated[float, Bounds(above=0)]
-    mvd_proxy_first_order: bool
-    mvd_inactive_first_order: bool
-    mvd_roles: Annotated[int, Bounds(choices=(2, 3))]
-    mvd_free_executing: bool
-    mvd_detach_proxy: bool
-    mvd_interaction_mean: bool
-    mvd_low_rank: Annotated[int | None, Bounds(low=1)]
-    mvd_hat_state: bool
 
 
 @dataclass(frozen=True)
@@ -406,73 +234,3 @@ class IcesKeys(IcesActingKeys):
     ices_world_clip: Annotated[float, Bounds(above=0)]
     ices_world_decay: Annotated[float, Bounds(above=0, high=1)]
     step_penalty: Annotated[float, Bounds(high=0)]
-
-
-def read_keys(keys: type[Keys], config: Mapping[str, Any], where: str) -> Keys:
-    """The values of these keys.
-
-    Args:
-        keys: one of the classes above.
-        config: a configuration; keys of others are ignored.
-        where: what is being set up, for the error line.
-
-    Raises:
-        ValueError: a key is missing, has the wrong type or is out of bounds; one line.
-    """
-    names = [each.name for each in fields(keys)]  # type: ignore[arg-type]
-    for name in names:
-        if name not in config:
-            raise ValueError(
-                f"{where}: key {name!r} is missing, expected {', '.join(names)}. "
-                "Start from a file in plugins/config/algs, which names every key."
-            )
-    check_keys(keys, config, where)
-    return keys(**{name: config[name] for name in names})
-
-
-def read_proxy_history(config: Mapping[str, Any], mixer: str, has_proxies: bool, where: str) -> str | None:
-    """The value of `proxy_history`, None for a mixer without proxies.
-
-    Raises:
-        ValueError: as `read_keys`, or the key stands beside a mixer that would not heed it; one line.
-    """
-    if has_proxies:
-        return read_keys(ProxyKeys, config, where).proxy_history
-    if "proxy_history" in config:
-        raise ValueError(
-            f"{where}: proxy_history={config['proxy_history']!r} does nothing with mixer={mixer!r}, which "
-            "takes no proxies, expected no such key. Start from the YAML file of that mixer."
-        )
-    return None
-
-
-def check_keys(keys: type, config: Mapping[str, Any], where: str) -> None:
-    """Check those of these keys that `config` has.
-
-    Raises:
-        ValueError: wrong type or out of bounds; one line.
-    """
-    for name, hint in get_type_hints(keys, include_extras=True).items():
-        if name in config:
-            _check_value(name, hint, config[name], where)
-
-
-def _check_value(name: str, hint: Any, value: Any, where: str) -> None:
-    bounds = Bounds()
-    if get_origin(hint) is Annotated:
-        hint, bounds = get_args(hint)
-    types = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    has_type = type(value) in types or (type(value) is int and float in types)
-    is_finite = not isinstance(value, float) or isfinite(value)
-    if has_type and is_finite and bounds.holds(value):
-        return
-    if bounds.choices:
-        accepted = "one of " + ", ".join(str(choice) for choice in bounds.choices)
-    else:
-        accepted = _WORDS[types[0]] + bounds.words()
-    if NoneType in types:
-        accepted += " or null"
-    raise ValueError(
-        f"{where}: {name}={value!r} is not accepted{bounds.why_not(value)}, expected {accepted}. "
-        "Change it on the command line or in the YAML file."
-    )

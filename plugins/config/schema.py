@@ -6,16 +6,9 @@ from typing import Any, Mapping
 import yaml
 
 from async_envs.core.errors import unknown_name
-from plugins.config.keys import (
-    BaseKeys,
-    EpsilonSoftKeys,
-    OptimiserKeys,
-    OurKeys,
-    ValueLearnerKeys,
-    check_keys,
-    read_keys,
-    read_proxy_history,
-)
+from plugins.config.keys import BaseKeys, EpsilonSoftKeys, OptimiserKeys, OurKeys, ValueLearnerKeys
+from plugins.config.mixer_keys import read_proxy_history
+from plugins.config.reading import check_keys, read_keys
 from plugins.config.on_policy import check_fresh_episodes
 from plugins.learners import ACTOR_CRITICS, LEARNERS, learner_keys, takes_any_mixer
 from plugins.mixers import mixer_spec

@@ -13,7 +13,8 @@ import torch
 from plugins.agents.inputs import AgentInputs
 from plugins.agents.packing import Packing
 from plugins.agents.rnn import RnnAgent
-from plugins.config.keys import IcesActingKeys, read_keys
+from plugins.config.keys import IcesActingKeys
+from plugins.config.reading import read_keys
 from plugins.controllers.action_selectors import MixtureSelector
 from plugins.controllers.async_mac import NO_ACTION, AsyncMAC
 from plugins.learners.files import check_parameters, read_model, write_model

@@ -1,10 +1,10 @@
 """Which steps of an episode are worth looking at.
 
-Three rankings of its steps: by the size of the TD error, by the size of the reward, and by how much the
-interaction pattern changed since the step before (the sum over pairs of the change of |f_ij|; before the first
-step all f are 0). The rankings take turns, in this order, and each gives its best step that is not taken yet,
-until there are as many key frames as asked for. A step whose number is 0 is nothing to look at. Of equal steps
-the earlier one is taken.
+Three rankings of its steps: by the size of the TD error, by how far the reward is from the episode's median reward
+(so that a cost that every step has is nothing), and by how much the interaction pattern changed since the step
+before (the sum over pairs of the change of |f_ij|; before the first step all f are 0). The rankings take turns, in
+this order, and each gives its best step that is not taken yet, until there are as many key frames as asked for. A
+step whose number is 0 is nothing to look at. Of equal steps the earlier one is taken.
 """
 
 from typing import NamedTuple
@@ -30,7 +30,8 @@ def key_frames(course: Course, n_frames: int) -> list[KeyFrame]:
     strength = np.abs(course.f)
     before = np.concatenate([np.zeros_like(strength[:1]), strength[:-1]])
     changes = np.abs(strength - before).sum((1, 2))
-    return choose([np.abs(course.td_error), np.abs(course.reward), changes], n_frames)
+    rewards = np.abs(course.reward - np.median(course.reward))
+    return choose([np.abs(course.td_error), rewards, changes], n_frames)
 
 
 def choose(scores: list[np.ndarray], n_frames: int) -> list[KeyFrame]:

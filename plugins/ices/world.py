@@ -140,7 +140,7 @@ class WorldModel(nn.Module):
             rows, agents: [M] int64; the pairs that are asked for.
 
         Returns:
-            [M], from 0 to 1 but for rounding of the logarithms' mixture, without gradient.
+            [M], from -0.044 (see `mean_divergence_log2`) to 1, without gradient.
         """
         seen = self.prior("global", state, actions)
         hidden = self.prior("local", state[rows], hide(actions[rows], agents))
@@ -190,7 +190,7 @@ def divergence(p: Normal, q: Normal) -> Tensor:
 def mean_divergence_log2(p: Normal, q: Normal) -> Tensor:
     """The reference's KL(p || q), [..., Z] -> [...]: binary logarithms, mean over the last dimension.
 
-    log2 weighs the two log terms by 1 / ln 2 against the quadratic ones, so that it can be below 0.
+    log2 weighs the two log terms by 1 / ln 2 against the quadratic ones, so that it can be below 0, down to -0.0430.
     """
     return (q.sigma.log2() - p.sigma.log2() + _quadratic(p, q) - 0.5).mean(-1)
 

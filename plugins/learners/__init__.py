@@ -3,7 +3,7 @@
 from types import MappingProxyType
 from typing import Mapping
 
-from plugins.config.keys import IcesKeys, IppoKeys, MacIaiccKeys, NoKeys
+from plugins.config.keys import AcacKeys, IcesKeys, IppoKeys, MacIaiccKeys, NoKeys
 
 __all__ = ["ACTOR_CRITICS", "LEARNERS", "learner_keys", "takes_any_mixer"]
 
@@ -12,6 +12,7 @@ _EVENTS = "plugins.learners.joint_events:JointEventLearner"
 
 # name -> "module:class"; these learn from own decisions and fresh episodes, without a mixer
 ACTOR_CRITICS: Mapping[str, str] = MappingProxyType({
+    "acac_learner": "plugins.learners.acac:AcacLearner",
     "ippo_learner": "plugins.learners.ippo:IppoLearner",
     "mac_iaicc_learner": "plugins.learners.mac_iaicc:MacIaiccLearner",
 })
@@ -37,6 +38,7 @@ LEARNERS: Mapping[str, str] = MappingProxyType({
 })
 
 _OWN_KEYS: Mapping[str, type] = MappingProxyType({
+    "acac_learner": AcacKeys,
     "ices_learner": IcesKeys,
     "ippo_learner": IppoKeys,
     "mac_iaicc_learner": MacIaiccKeys,

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from plugins.agents.squeeze import Squeeze
-from plugins.config.keys import ActorCriticKeys, read_keys
+from plugins.config.keys import ActorCriticKeys
+from plugins.config.reading import read_keys
 from plugins.config.on_policy import check_fresh_episodes
 from plugins.learners.checks import require_finite
 from plugins.learners.files import check_optimiser, check_parameters, read_model, write_model

@@ -11,7 +11,8 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from plugins.config.keys import IcesKeys, read_keys
+from plugins.config.keys import IcesKeys
+from plugins.config.reading import read_keys
 from plugins.ices.exploration import ExplorationTraining
 from plugins.ices.world import VIEWS, WorldModel
 from plugins.ices.world_training import WorldTraining

@@ -8,7 +8,7 @@ learns from every step instead, forced ones included, whose ratio is 1, so that 
 
 Sources: de Witt et al., arXiv:2011.09533; sizes and rates of hijkzzz/pymarl2 8ccac7c.
 
-Letters: B episodes, T transitions, N agents, A actions, P decisions.
+Letters: B episodes, T transitions, N agents, A actions, P decisions, R values learned.
 """
 
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from plugins.agents.squeeze import unroll_rows
 from plugins.config.keys import IppoKeys
 from plugins.controllers.policy_mac import orthogonal
 from plugins.learners.actor_critic import ActorCriticLearner, Played, policy_terms
-from plugins.learners.timeline import gae
+from plugins.learners.timeline import Timeline, gae
 
 __all__ = ["IppoLearner", "Losses", "Targets"]
 
@@ -32,8 +32,9 @@ class Targets(NamedTuple):
     """What all epochs of an update share; the P decisions in the order of `learns`."""
 
     advantage: Tensor  # [P], normalised
-    value: Tensor  # [P], what the critic regresses to, in its own units
     log_pi: Tensor  # [P], of the actions taken, before the first epoch
+    values_at: Tensor  # [B, T, 1 or N] bool; where the critic learns
+    value: Tensor  # [R], what it regresses to there, in its own units
 
 
 class Losses(NamedTuple):
@@ -47,16 +48,19 @@ class Losses(NamedTuple):
 class IppoLearner(ActorCriticLearner):
     """IPPO with memory through own decisions; actor and local critic are shared by all agents."""
 
-    KEYS = IppoKeys
+    KEYS: type[IppoKeys] = IppoKeys
     keys: IppoKeys
 
     def _build_critic(self, args: Any) -> nn.Module:
-        n_inputs = self.obs_dim
-        n_inputs += self.n_actions * args.obs_last_action + self.n_agents * args.obs_agent_id
-        critic = RnnAgent(n_inputs, args.hidden_dim, 1, args.use_rnn, self.n_agents)
+        critic = RnnAgent(self._input_dim(), args.hidden_dim, 1, args.use_rnn, self.n_agents)
         if args.orthogonal_init:
             orthogonal(critic, out_gain=1.0)
         return critic
+
+    def _input_dim(self) -> int:
+        """Features of what one agent's networks are handed."""
+        one_hots = self.n_actions * self.keys.obs_last_action + self.n_agents * self.keys.obs_agent_id
+        return self.obs_dim + one_hots
 
     def update(self, played: Played, episode_num: int) -> dict[str, float]:
         """`epochs` steps down both losses."""
@@ -71,23 +75,28 @@ class IppoLearner(ActorCriticLearner):
             "critic_loss": float(losses.critic.detach()),
             "actor_grad_norm": actor_norm,
             "critic_grad_norm": critic_norm,
-            "decisions": float(len(targets.value)),
+            "decisions": float(len(targets.advantage)),
             **{name: float(value) for name, value in losses.statistics.items()},
         }
 
     def targets(self, played: Played) -> Targets:
         """Advantages, returns and the policy that played; moves the running mean of returns."""
-        learns = played.timeline.learns
+        timeline, learns = self.critic_timeline(played), played.timeline.learns
         values = self.values(played)
         if self.keys.standardise_returns:
-            values = self.return_moments.restore(values) * played.timeline.looks
-        advantages = gae(played.timeline, values, self.keys.gamma, self.keys.gae_lambda)[learns]
-        returns = advantages + values[:, :-1][learns]
+            values = self.return_moments.restore(values) * timeline.looks
+        advantages = gae(timeline, values, self.keys.gamma, self.keys.gae_lambda)
+        returns = (advantages + values[:, :-1])[timeline.learns]
         if self.keys.standardise_returns:
             self.return_moments.update(returns)
             returns = self.return_moments.standardise(returns)
-        normalised = (advantages - advantages.mean()) / (advantages.std(unbiased=False) + TINY)
-        return Targets(normalised, returns, policy_terms(*self.policies(played))[0])
+        own = advantages.expand_as(learns)[learns]
+        normalised = (own - own.mean()) / (own.std(unbiased=False) + TINY)
+        return Targets(normalised, policy_terms(*self.policies(played))[0], timeline.learns, returns)
+
+    def critic_timeline(self, played: Played) -> Timeline:
+        """Whose decisions the critic values: each agent's own."""
+        return played.timeline
 
     def losses(self, played: Played, targets: Targets) -> Losses:
         """Both losses at today's parameters."""
@@ -95,7 +104,7 @@ class IppoLearner(ActorCriticLearner):
         ratio = (log_pi - targets.log_pi).exp()
         bounded = ratio.clamp(1.0 - self.keys.eps_clip, 1.0 + self.keys.eps_clip)
         gain = torch.minimum(ratio * targets.advantage, bounded * targets.advantage)
-        values = self.values(played)[:, :-1][played.timeline.learns]
+        values = self.values(played)[:, :-1][targets.values_at]
         with torch.no_grad():
             statistics = {
                 "entropy": entropy.mean(),

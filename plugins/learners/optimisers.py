@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Adam, Optimizer, RMSprop
 
-from plugins.config.keys import OptimiserKeys, RmspropKeys, read_keys
+from plugins.config.keys import OptimiserKeys, RmspropKeys
+from plugins.config.reading import read_keys
 from plugins.learners.checks import require_finite
 from plugins.learners.files import check_optimiser
 

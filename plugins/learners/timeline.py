@@ -6,8 +6,9 @@ For agent i deciding at step t, next at step v (or the end): R = sum of gamma^m 
 
 An episode that terminated closes every open action with what it earned and no value after it; one that was
 cut by the step limit closes it with the value of its last observation, where every agent looks once more
-(its network is stepped on what it sees there). `drop` leaves out actions still running at the end, as the
-reference of MAC-IAICC does.
+(its network is stepped on what it sees there), the dead included, whose last action earned until then. `drop`
+leaves out actions still running at the end, as the reference of MAC-IAICC does: those of agents that the last
+observation shows executing (a task that shows everybody inactive at its end has none).
 
 Letters: B episodes, T transitions, N agents.
 """
@@ -91,8 +92,7 @@ def gae(timeline: Timeline, values: Tensor, gamma: float, gae_lambda: float) -> 
     advantage, advantages = torch.zeros_like(delta[:, 0]), []
     for t in range(delta.shape[1] - 1, -1, -1):
         own = delta[:, t] + discount[:, t] * gae_lambda * advantage
-        carried = torch.where(timeline.looks[:, t], 0.0, advantage)
-        advantage = torch.where(timeline.learns[:, t], own, carried)
+        advantage = torch.where(timeline.learns[:, t], own, advantage)
         advantages.append(advantage)
     return torch.stack(advantages[::-1], 1) * timeline.learns
 

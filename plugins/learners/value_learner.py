@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plugins.config.keys import ValueLearnerKeys, read_keys, read_proxy_history
+from plugins.config.keys import ValueLearnerKeys
+from plugins.config.mixer_keys import read_proxy_history
+from plugins.config.reading import read_keys
 from plugins.learners.checks import all_finite, require_finite
 from plugins.learners.draws import Draws
 from plugins.learners.files import check_parameters, read_model, write_model

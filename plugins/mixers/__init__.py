@@ -6,20 +6,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Mapping
 
 from async_envs.core.errors import unknown_name
-from plugins.config.keys import (
+from plugins.config.keys import NoKeys
+from plugins.config.mixer_keys import (
     AvfQmixKeys,
     AvfVdnKeys,
     MvdKeys,
     Na2qAKeys,
     Na2qKeys,
-    NoKeys,
     QattenAKeys,
     QattenKeys,
     QmixKeys,
     QplexKeys,
     ShaqKeys,
-    read_keys,
 )
+from plugins.config.reading import read_keys
 
 if TYPE_CHECKING:  # torch is imported when a mixer is built
     from plugins.mixers.base import Mixer

@@ -36,11 +36,14 @@ class AvfMixer(Mixer):
     def mix(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
         return self.base.mix(self.slots(q_taken, extras), self.macro_state(state, extras), EMPTY)
 
-    def slots(self, q_taken: Tensor, extras: Extras) -> Tensor:
-        """x [R, N]; executing agents learn through theirs (D0), do not (D1), or count nothing (D2)."""
+    def mix_openly(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor:
+        return self.base.mix(self.slots(q_taken, extras, openly=True), self.macro_state(state, extras), EMPTY)
+
+    def slots(self, q_taken: Tensor, extras: Extras, openly: bool = False) -> Tensor:
+        """x [R, N]; executing agents learn through theirs (D0), do not (D1, but `openly`), or count nothing (D2)."""
         assert extras.q_proxy is not None and extras.executing is not None  # Mixer._check saw them
         carried = extras.q_proxy
-        if self.update == "D1":
+        if self.update == "D1" and not openly:
             carried = carried.detach()
         elif self.update == "D2":
             carried = torch.zeros_like(carried)

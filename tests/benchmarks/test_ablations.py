@@ -23,6 +23,7 @@ from benchmarks.ablations.plan import (
     NEW,
     UNDER_WAY,
     Cell,
+    Plan,
     Settings,
     environment,
     look,
@@ -190,6 +191,24 @@ def test_time_between_a_kill_and_the_next_start_is_not_counted(monkeypatch: pyte
             recorder.metric("loss", 1.0, step)
         clock[0] += 1_000.0
     assert 500 / 10 == curves.steps_per_second(Path("run_folder"))
+
+
+def test_only_finished_runs_are_in_a_curve() -> None:
+    """Seed 1 is finished and pays 3, seed 2 was killed at half of its steps and had paid 9."""
+    settings, variant = Settings(KEY, 200, Path("results"), {}), Variant("MVD", "mvd")
+    cells = []
+    for seed, paid, state in ((1, 3.0, FINISHED), (2, 9.0, GOES_ON)):
+        run = Path.cwd() / "results" / str(seed)
+        run.mkdir(parents=True)
+        (run / "config.json").write_text(json.dumps({"test_interval": 100}))
+        with Recorder(run) as recorder:
+            recorder.test(100, [{"seed": 0, "return": paid, "length": 1}])
+        cells.append(Cell(variant, seed, run, {}, state, run, ""))
+    (found,) = curves.report("vsp", Plan(settings, tuple(cells)))["variants"]
+    assert {"step": [100, 200], "mean": [3.0, 3.0], "std": None, "n": 1} == found["curves"]["return"]
+    assert [(1, FINISHED, "1"), (2, GOES_ON, "2")] == [
+        (each["seed"], each["state"], each["folder"]) for each in found["runs"]
+    ]
 
 
 # runs

@@ -64,7 +64,7 @@ def check_mutant(mutant: Mutant, original: Path, records: dict[str, Values], wor
     work.mkdir(exist_ok=True)
     copy_of(original, tree)
     apply(mutant, tree)
-    values, report = suite_in(tree, work, suite_of(tree, mutant.file), mutant.witness)
+    values, report = suite_in(tree, work, mutant.suite or suite_of(tree, mutant.file), mutant.witness)
     changed = difference(records[mutant.witness], values)
     if not changed:
         raise CheckFailed(f"the mutant changes nothing that witness {mutant.witness} sees")

@@ -1,4 +1,5 @@
-"""The mutants: small wrong versions of VSP and MVD, each a fault that somebody could make, one change of text each.
+"""The mutants: small wrong versions of VSP, MVD and their baselines, each a fault that somebody could make, one change
+of text each.
 
 The text `old` stands exactly once in the file. `breaks` completes the sentence "In this mutant, ...".
 """
@@ -17,6 +18,7 @@ class Mutant(NamedTuple):
     new: str
     breaks: str
     witness: str  # of tests.mutation.witnesses: what is computed in both trees to see that something changes
+    suite: tuple[str, ...] = ()  # the test files that are run; none: all that reach the file, theorems first
 
 
 INDICES = "plugins/vsp/indices.py"
@@ -29,6 +31,15 @@ MVD = "plugins/mixers/mvd.py"
 INTERACTION = "plugins/mixers/interaction.py"
 MINIMUM = "plugins/mixers/minimum.py"
 QATTEN = "plugins/mixers/qatten.py"
+QPLEX = "plugins/mixers/qplex.py"
+SHAQ = "plugins/mixers/shaq.py"
+NA2Q = "plugins/mixers/na2q.py"
+SEMANTICS = "plugins/mixers/semantics.py"
+AVF = "plugins/mixers/avf.py"
+EVENTS = "plugins/learners/joint_events.py"
+TARGETS = "plugins/learners/targets.py"
+UPDATES, TRAPS = "tests/plugins/invariants/test_updates.py", "tests/plugins/invariants/test_traps.py"
+OWN_PARTS = "tests/plugins/learners/test_own_parts.py"
 MODEL = "async_envs/tabular/exact/proxies.py"
 RULES = "async_envs/tabular/kernels.py"
 
@@ -376,4 +387,106 @@ EXACT_AND_TABULAR = (
     ),
 )
 
-MUTANTS = STATUS_AND_STEPS + LEARNING + MIXING + ENVIRONMENT_SIDE + EXACT_AND_TABULAR
+BASELINES = (
+    Mutant(
+        "end-bootstrapped",
+        TARGETS,
+        "return (reward + gamma * (1.0 - terminated) * q_next).detach()",
+        "return (reward + gamma * q_next).detach()",
+        "a real end is bootstrapped like a step limit",
+        "learner_vdn_a",
+        (UPDATES,),
+    ),
+    Mutant(
+        "loss-halved",
+        TARGETS,
+        "return (q_tot - target).square().mean()",
+        "return 0.5 * (q_tot - target).square().mean()",
+        "the squared error has the factor 1/2 that some implementations have",
+        "learner_vdn_a",
+        (TRAPS,),
+    ),
+    Mutant(
+        "targets-copied-by-calls",
+        LEARNER,
+        "elif episode_num - self.last_target_update_episode >= interval_or_tau:",
+        "elif self.training_steps - self.last_target_update_episode >= interval_or_tau:",
+        "the target networks wait for so many updates, not episodes",
+        "targets_copied",
+        (TRAPS,),
+    ),
+    Mutant(
+        "best-of-the-live-network",
+        LEARNER,
+        "read_fields(self.target_mixer.needs, batch, target, greedy,",
+        "read_fields(self.target_mixer.needs, batch, live, greedy,",
+        "QPLEX compares target utilities with the live network's best",
+        "learner_qplex",
+        (OWN_PARTS,),
+    ),
+    Mutant(
+        "gradient-through-advantages",
+        QPLEX,
+        "with torch.set_grad_enabled(openly):",
+        "with torch.enable_grad():",
+        "QPLEX's agents learn through their advantages too",
+        "learner_qplex",
+        ("tests/plugins/mixers/test_qplex.py",),
+    ),
+    Mutant(
+        "shaq-with-a-target-mixer",
+        SHAQ,
+        "return VDNMixer(self.n_agents, self.state_dim, proxies=False)",
+        "return super().make_target()",
+        "SHAQ values next steps with alpha instead of by the plain sum",
+        "learner_shaq",
+        (OWN_PARTS,),
+    ),
+    Mutant(
+        "latent-without-noise",
+        SEMANTICS,
+        "return Latent(mean + std * noise, mean, std)",
+        "return Latent(mean, mean, std)",
+        "NA2Q's latent is the mean of its distribution",
+        "learner_na2q",
+        ("tests/plugins/mixers/test_na2q.py",),
+    ),
+    Mutant(
+        "credit-for-masked-terms",
+        NA2Q,
+        "logits = logits.masked_fill(n_absent > 0, MASKED)",
+        "logits = logits.masked_fill(n_absent > 0, 0.0)",
+        "terms of NA2Q(A) with a masked proxy draw credit from the others",
+        "mixers",
+        ("tests/plugins/mixers/test_na2q.py",),
+    ),
+    Mutant(
+        "event-ends-at-the-next-step",
+        EVENTS,
+        ".masked_fill(leads_to_event, self.keys.td_lambda or 0.0)",
+        ".masked_fill(torch.ones_like(leads_to_event), self.keys.td_lambda or 0.0)",
+        "AVF's target is the reward of one step, whatever the time to the next joint event",
+        "learner_avf_qmix",
+        ("tests/plugins/learners/test_joint_events.py",),
+    ),
+    Mutant(
+        "blank-slot-in-avf",
+        AVF,
+        "return torch.where(extras.executing, carried, q_taken)",
+        "return q_taken",
+        "AVF's executing agents hold the utility of `continue`",
+        "mixers",
+        ("tests/plugins/mixers/test_avf.py",),
+    ),
+    Mutant(
+        "macro-state-of-the-present",
+        AVF,
+        "then, state.unsqueeze(1).expand_as(then)).flatten(1)",
+        "state.unsqueeze(1).expand_as(then), state.unsqueeze(1).expand_as(then)).flatten(1)",
+        "AVF's joint macro-state is the present state of every agent",
+        "mixers",
+        ("tests/plugins/mixers/test_avf.py",),
+    ),
+)
+
+MUTANTS = STATUS_AND_STEPS + LEARNING + MIXING + BASELINES + ENVIRONMENT_SIDE + EXACT_AND_TABULAR

@@ -56,6 +56,7 @@ def test_the_tests_that_reach_a_file_are_found_through_imports_and_through_table
     assert set(reach) < set(files_that_notice(ROOT, SUITE, None))
     for mutant in MUTANTS:
         assert len(suite_of(ROOT, mutant.file)) > 1, mutant.file
+        assert all((ROOT / file).is_file() for file in mutant.suite), mutant.name
 
 
 # the judge

@@ -64,6 +64,15 @@ def learner(alg: str, **changes: object) -> Values:
     return {name: value.detach().numpy() for name, value in values.items()}
 
 
+def targets_copied() -> Values:
+    """The target network after three updates, four episodes apart, when it is copied every ten."""
+    batch = play(0)
+    built = make_learner("qmix_a", batch, target_update_interval_or_tau=10)
+    for episode in (4, 8, 12):
+        built.train(batch, episode, episode)
+    return {"target": torch.cat([each.detach().flatten() for each in built.target_mac.parameters()]).numpy()}
+
+
 def mixers() -> Values:
     """Every mixer that takes proxies, on random rows whose masked slots are not zero."""
     values: Values = {}
@@ -77,13 +86,13 @@ def mixers() -> Values:
         normal = partial(torch.randn, dtype=torch.float64)
         extras = Extras(
             q_proxy=normal(8, 3) * 3, deciding=who == 0, executing=who == 1,
-            obs=normal(8, 3, 5), obs_decision=normal(8, 3, 5),
+            obs=normal(8, 3, 5), obs_decision=normal(8, 3, 5), state_decision=torch.arange(96.0).view(8, 3, 4).double(),
             actions_onehot=torch.eye(2).double()[torch.randint(0, 2, (8, 3))], q_greedy=normal(8, 3) + 9,
             hidden=normal(8, 3, 6), hidden_decision=normal(8, 3, 6), noise=normal(8, 3, 6),
             noise_decision=normal(8, 3, 6),
         )  # fmt: skip
-        for c in mixer.buffers():
-            if c.is_floating_point():
+        for buffer, c in mixer.named_buffers():
+            if buffer == "minimum.value":
                 c.fill_(4.0)  # MVD's constant C
         values[name] = mixer(normal(8, 3) * 3, normal(8, 4), extras).detach().numpy()
     return values
@@ -148,6 +157,11 @@ WITNESSES: dict[str, Callable[[], Values]] = {
     "learner_vdn_a": partial(learner, "vdn_a"),
     "learner_qatten_a": partial(learner, "qatten_a"),
     "learner_mvd": partial(learner, "mvd"),
+    "learner_qplex": partial(learner, "qplex"),
+    "learner_shaq": partial(learner, "shaq"),
+    "learner_na2q": partial(learner, "na2q"),
+    "learner_avf_qmix": partial(learner, "avf_qmix"),
+    "targets_copied": targets_copied,
     "own_recurrence": partial(learner, "qmix_a", fused=True, proxy_history="own_recurrence"),
     "mixers": mixers,
     "environment": environment,

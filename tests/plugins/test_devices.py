@@ -167,7 +167,7 @@ def test_indices_and_targets_make_nothing_on_another_device() -> None:
     assert {"meta"} == {tensor.device.type for tensor in made}
 
 
-@pytest.mark.parametrize("alg", ["ippo", "mac_iaicc"])
+@pytest.mark.parametrize("alg", ["acac", "ippo", "mac_iaicc"])
 def test_own_decisions_and_their_networks_make_nothing_on_another_device(alg: str) -> None:
     """Everything behind the numbers that lengths and choices need, which are given here."""
     learner: Any = make_actor_critic(alg, play(0), obs_last_action=True)
@@ -195,6 +195,8 @@ def test_own_decisions_and_their_networks_make_nothing_on_another_device(alg: st
         outputs += [learner.mac.action_selector.log_policy(logits, avail, 0.3)]
         outputs += policy_terms(logits.flatten(0, 2), batch["actions"].flatten())
         outputs += [last_decided(batch["actions"][..., 0], status.deciding)]
+    if alg == "acac":
+        outputs += [learner.critic(somewhere(7, N, 8))]
     assert {"meta"} == {tensor.device.type for tensor in outputs}
     assert "meta" == learner.mac._last_decided.device.type
 

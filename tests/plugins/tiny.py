@@ -15,6 +15,7 @@ from plugins.config.schema import config_names, load_alg
 from plugins.controllers import CONTROLLERS
 from plugins.controllers.policy_mac import PolicyMAC
 from plugins.learners import LEARNERS
+from plugins.learners.acac import AcacLearner
 from plugins.learners.actor_critic import ActorCriticLearner
 from plugins.learners.ices_learner import IcesLearner
 from plugins.learners.ippo import IppoLearner
@@ -33,7 +34,7 @@ HOST_KEYS = {
     "optim_eps": 0.00001,
 }
 
-ACTOR_CRITICS = {"ippo": IppoLearner, "mac_iaicc": MacIaiccLearner}
+ACTOR_CRITICS = {"acac": AcacLearner, "ippo": IppoLearner, "mac_iaicc": MacIaiccLearner}
 VALUE_ALGS = [name for name in config_names() if "mixer" in load_alg(name)]
 
 
@@ -221,6 +222,7 @@ def make_actor_critic(
     torch.manual_seed(seed)
     n_episodes, _, n_agents, n_actions = batch["avail_actions"].shape
     sizes = {"batch_size": n_episodes, "buffer_size": n_episodes, "batch_size_run": n_episodes, "hidden_dim": 8}
+    sizes |= {"critic_width": 7, "critic_hidden_dim": 6}
     config = configuration(alg) | sizes | changes
     args = SimpleNamespace(**config, n_agents=n_agents, n_actions=n_actions)
     scheme = {"obs": {"vshape": batch["obs"].shape[3]}, "state": {"vshape": (batch["state"].shape[2],)}}

@@ -12,7 +12,11 @@ from tests.registry.test_kill import run_and_die_in_rollout
 from tests.registry.test_verify import ask
 
 SIZES = {"batch_size": 4, "buffer_size": 4, "batch_size_run": 2, "t_max": 320}
-RUNS = {"ippo": {"config": "ippo", "epsilon_anneal_time": None}, "mac_iaicc": {"config": "mac_iaicc"}}
+RUNS: dict[str, dict[str, Any]] = {
+    "acac": {"config": "acac"},
+    "ippo": {"config": "ippo", "epsilon_anneal_time": None},
+    "mac_iaicc": {"config": "mac_iaicc"},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,4 +71,4 @@ def test_paper_asks_for_sixteen_fresh_episodes_of_four_environments() -> None:
         config = configuration.assemble(select.choose("embedded"), algorithm, None, updates)
         sizes = [config[name] for name in ("batch_size_run", "batch_size", "buffer_size", "lr", "critic_lr")]
         assert [4, 16, 16, 0.0005, 0.0005] == sizes
-        assert ("epsilon_start" in config) == (algorithm == "mac_iaicc")
+        assert ("epsilon_start" in config) == (algorithm != "ippo")

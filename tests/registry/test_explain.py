@@ -119,15 +119,15 @@ def test_seed_options_and_models_can_be_chosen(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["na2q_a", "qplex_a", "qatten", "shaq", "vdn"])
+@pytest.mark.parametrize("name", ["na2q_a", "qplex_a", "qatten", "shaq", "vdn", "avf_qmix", "ices"])
 def test_runs_of_other_algorithms_are_explained(name: str, tmp_path: Path) -> None:
     told = told_by("--checkpoint", str(trained(tmp_path, config=name)), "--episode", "0")
-    assert name == told["mixer"] and told["frames"]
+    assert {"ices": "qmix"}.get(name, name) == told["mixer"] and told["frames"]
     labels = told["own_labels"]
     expected = {
         "na2q_a": {"credits", "terms"}, "qplex_a": {"lambda", "weight"}, "qatten": {"attention", "head_weight"},
-        "shaq": {"alpha"}, "vdn": set(),
-    }[name]  # fmt: skip
+        "shaq": {"alpha"},
+    }.get(name, set())  # fmt: skip
     assert expected == set(labels) == set(told["frames"][0]["own"])
     if name == "na2q_a":
         assert ["0", "1", "2", "0'", "1'", "2'", "0 1", "0 2"] == labels["credits"][:8]

@@ -100,7 +100,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(words, line, tmp_path, capsys)
 @pytest.mark.parametrize(
     "argv, line",
     [
-        ([], "--config is missing: which algorithm? Known: mvd,"),
+        ([], "--config is missing: which algorithm? Known: acac,"),
         (["--config=mvd", "--nonsense"], "--nonsense: unknown flag '--nonsense'"),
         (["--cofig=mvd", "with", TASK], "unknown flag '--cofig'. Did you mean '--config'"),
         (["config=mvd", "with", TASK], "the dashes are missing. Write --config=mvd"),

@@ -7,14 +7,11 @@ import pytest
 import yaml
 
 import plugins.config
-from plugins.config.keys import (
+from plugins.config.keys import BaseKeys, EpsilonSoftKeys, IcesKeys, OurKeys
+from plugins.config.mixer_keys import (
     AvfQmixKeys,
-    BaseKeys,
-    EpsilonSoftKeys,
-    IcesKeys,
     MvdKeys,
     Na2qAKeys,
-    OurKeys,
     QattenAKeys,
     QmixKeys,
     QplexKeys,
@@ -43,7 +40,7 @@ TABLE_4 = {
 
 def test_every_algorithm_of_the_issue_has_a_file():
     with_variants = ["na2q", "qatten", "qmix", "qplex", "vdn"]
-    own = ["avf_qmix", "avf_vdn", "ices", "ippo", "mac_iaicc", "mvd", "shaq"]
+    own = ["acac", "avf_qmix", "avf_vdn", "ices", "ippo", "mac_iaicc", "mvd", "shaq"]
     names = [*own, *with_variants, *[f"{name}_a" for name in with_variants]]
     assert config_names() == sorted(names)
 
@@ -83,8 +80,10 @@ def test_paper_lays_table_4_over_the_actor_critics(name):
     config |= {key: value for key, value in load_paper(config["learner"]).items() if key in config}
     check_config(config)
     expected = {"batch_size_run": 4, "batch_size": 16, "buffer_size": 16, "lr": 0.0005, "critic_lr": 0.0005}
+    if name != "ippo":
+        expected |= {"epsilon_finish": 0.05, "epsilon_anneal_time": 50000}
     if name == "mac_iaicc":
-        expected |= {"epsilon_finish": 0.05, "epsilon_anneal_time": 50000, "target_update_interval_or_tau": 200}
+        expected |= {"target_update_interval_or_tau": 200}
     assert {key: config[key] for key in expected} == expected
     assert (config["gamma"], config["optimiser"], config["t_max"]) == (0.99, "adam", 5050000)
 
@@ -96,6 +95,9 @@ def test_the_actor_critics_hold_the_settings_of_their_references():
     expected = {"lr": 0.0003, "critic_lr": 0.003, "q_nstep": 5, "target_update_interval_or_tau": 32, "hidden_dim": 32}
     expected |= {"critic_width": 128, "critic_hidden_dim": 64, "batch_size_run": 8, "entropy_coef": 0.0}
     assert {key: iaicc[key] for key in expected} == expected and iaicc["grad_norm_clip"] is None
+    expected = {"lr": 0.0003, "critic_lr": 0.0003, "eps_clip": 0.01, "epochs": 5, "gae_lambda": 0.95}
+    acac = load_alg("acac")
+    assert {key: acac[key] for key in expected} == expected and acac["critic_heads"] == 2
 
 
 @pytest.mark.parametrize("name, changes, words", [
@@ -103,6 +105,7 @@ def test_the_actor_critics_hold_the_settings_of_their_references():
     ("ippo", {"batch_size_run": 3}, "no multiple of batch_size_run=3"),
     ("ippo", {"eps_clip": 0}, "eps_clip=0 is not accepted, expected a number above 0"),
     ("ippo", {"mac": "async_mac"}, "mac='async_mac' is not accepted, expected one of policy_mac"),
+    ("acac", {"critic_heads": 3}, "critic_heads=3 does not divide hidden_dim=64"),
     ("mac_iaicc", {"observations": "late"}, "observations='late' is not accepted, expected one of held, fresh"),
     ("mac_iaicc", {"q_nstep": 0}, "q_nstep=0 is not accepted"),
     ("mac_iaicc", {"mask_unavailable": None}, "mask_unavailable=None is not accepted"),

@@ -1,8 +1,11 @@
 """Which steps are key frames, by hand."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 
-from plugins.credit.key_frames import KeyFrame, choose
+from plugins.credit.key_frames import KeyFrame, choose, key_frames
 
 TD, REWARD, CHANGE = "TD error", "reward", "interactions change"
 NOTHING = np.zeros(5)
@@ -30,6 +33,16 @@ def test_of_equal_steps_the_earlier_one_is_taken() -> None:
 def test_a_step_whose_numbers_are_zero_is_never_taken() -> None:
     assert [] == choose([NOTHING, NOTHING, NOTHING], 6)
     assert [KeyFrame(2, (CHANGE,))] == choose([NOTHING, NOTHING, np.eye(5)[2]], 6)
+
+
+def test_the_scores_are_td_error_unusual_reward_and_change_of_the_pairs() -> None:
+    """Every step costs 0.1; f of the one pair goes 0, 0, 3, 3, -3, whose size changes once."""
+    f = np.zeros((5, 2, 2))
+    f[:, 0, 1] = f[:, 1, 0] = [0, 0, 3, 3, -3]
+    given: Any = SimpleNamespace(
+        td_error=np.array([0, -4.0, 0, 1.0, 0]), reward=np.array([-0.1, -0.1, -0.1, 0.9, -0.1]), f=f
+    )
+    assert [KeyFrame(1, (TD,)), KeyFrame(2, (CHANGE,)), KeyFrame(3, (REWARD,))] == key_frames(given, 6)
 
 
 def test_no_step_is_taken_twice_and_no_more_than_there_are() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from plugins.config.schema import load_alg
+from plugins.learners import value_learner
 from plugins.learners.value_learner import ValueLearner
 from tests.plugins.tiny import make_learner, play
 
@@ -53,6 +54,25 @@ def test_values_are_learnt_as_if_nobody_explored():
     for ours, theirs in ((learner.mac.agent, plain.mac.agent), (learner.mixer, plain.mixer)):
         for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
             assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("clip, is_same", [(60, True), (30, False)])
+def test_the_references_half_loss_is_ours_with_twice_the_clip(clip, is_same, monkeypatch):
+    """Trap: the factor 1/2 of pymarl2. Adam's steps do not feel it (but for its eps), so the rate stays; clipping does,
+    so the largest norm doubles. Of two updates the first one's gradient is clipped (norm 4039), the second's is
+    not (27)."""
+    batch, small = play(1), play(2)
+    batch["reward"] *= 1000
+
+    def agent_after(factor, most):
+        monkeypatch.setattr(value_learner, "squared_error", lambda q, y: factor * (q - y).square().mean())
+        learner = make_learner("ices", batch, grad_norm_clip=most)
+        for k, each in enumerate((batch, small)):
+            learner.train(each, 0, k)
+        return torch.cat([p.detach().flatten() for p in learner.mac.agent.parameters()])
+
+    difference = float((agent_after(1.0, clip) - agent_after(0.5, 30)).abs().max())
+    assert (difference < 1e-6) == is_same
 
 
 def test_exploring_never_moves_the_gradients_of_the_q_networks_nor_the_other_way_round():

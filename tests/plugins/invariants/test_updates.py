@@ -124,7 +124,10 @@ def test_what_is_seen_after_a_real_end_changes_no_update(alg: str, seed: int) ->
     batch = play(seed, n_episodes=4, n_steps=5)
     batch["terminated"].zero_()
     for b in range(4):
-        batch["terminated"][b, last_observation(batch, b) - 1] = b % 2
+        end = last_observation(batch, b)
+        batch["terminated"][b, end - 1] = b % 2
+        batch["avail_actions"][b, end, 0] = torch.tensor([0, 0, 1, 1, 0, 0])  # somebody would decide there
+        batch["actions"][b, end, 0] = 2
     other, cut = copy.deepcopy(batch), copy.deepcopy(batch)
     for b in range(4):
         for name in ("obs", "state"):

@@ -13,6 +13,7 @@ from tests.plugins.learners.test_timeline import padded_batch
 from tests.plugins.tiny import ACTOR_CRITICS, Log, configuration, make_actor_critic, play
 
 ALGS = sorted(ACTOR_CRITICS)
+OTHER_SIZES = {"acac": {"critic_heads": 1}, "ippo": {}, "mac_iaicc": {"critic_hidden_dim": 5}}
 SEEDS = st.integers(0, 10_000)
 
 
@@ -44,7 +45,7 @@ def test_steps_that_were_never_played_change_nothing(alg, seed):
     batch = play(seed, n_episodes=2, n_steps=5)
     ends = []
     for each in (batch, padded_batch(batch)):
-        learner = make_actor_critic(alg, batch)
+        learner = make_actor_critic(alg, batch, epochs=2)
         learner.train(each, 0, 0)
         ends.append(snapshot(learner))
     for ours, more in zip(*ends):
@@ -66,7 +67,7 @@ def test_what_executing_agents_did_and_saw_changes_nothing(alg, seed):
     other["actions"] = torch.where(quiet.unsqueeze(3), 5 - batch["actions"], batch["actions"])
     ends = []
     for each in (batch, other):
-        learner = make_actor_critic(alg, batch, obs_last_action=True)
+        learner = make_actor_critic(alg, batch, obs_last_action=True, epochs=2)
         learner.train(each, 0, 0)
         ends.append(snapshot(learner))
     assert same(*ends)
@@ -180,8 +181,7 @@ def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(alg, fault, name
     elif fault == "text":
         path.write_text("hello")
     else:
-        changes = {"critic_hidden_dim": 5} if alg == "mac_iaicc" else {}
-        other = make_actor_critic(alg, batch, hidden_dim=5, **changes)
+        other = make_actor_critic(alg, batch, hidden_dim=5, **OTHER_SIZES[alg])
         other.train(batch, 0, 0)
         (tmp_path / "other").mkdir()
         other.save_models(tmp_path / "other")
@@ -197,11 +197,12 @@ def test_a_bad_model_file_is_one_clear_line_and_changes_nothing(alg, fault, name
 @pytest.mark.parametrize("alg", ALGS)
 def test_a_resumed_learner_goes_on_as_if_undisturbed(alg, tmp_path):
     batch = play(0)
-    learner = make_actor_critic(alg, batch)
+    often = {"target_update_interval_or_tau": 8}
+    learner = make_actor_critic(alg, batch, **often)
     for k in range(3):
         learner.train(play(k), k, 4 * k)
     torch.save(learner.resume_state(), tmp_path / "resume")
-    resumed = make_actor_critic(alg, batch, seed=9)
+    resumed = make_actor_critic(alg, batch, seed=9, **often)
     resumed.load_resume_state(torch.load(tmp_path / "resume", weights_only=True))
     assert same(snapshot(learner), snapshot(resumed))
     for episode in (10, 12, 16, 28, 44, 48):
@@ -220,6 +221,6 @@ def test_resume_state_is_a_copy_and_a_foreign_one_is_refused(alg):
     kept = copy.deepcopy(state)
     learner.train(batch, 0, 0)
     assert all(torch.equal(state["critic"][name], value) for name, value in kept["critic"].items())
-    other = make_actor_critic(alg, batch, hidden_dim=5)
+    other = make_actor_critic(alg, batch, hidden_dim=5, **OTHER_SIZES[alg])
     with pytest.raises(ValueError, match="resumed agent.*of shape"):
         other.load_resume_state(state)

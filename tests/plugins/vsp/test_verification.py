@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from async_envs.core.simulator import CONTINUE, NOOP, Simulator
-from plugins.config.schema import config_names
 from plugins.learners import sides, value_learner
 from plugins.mixers import mixer_spec
 from plugins.mixers.minimum import MinimumTracker
@@ -23,11 +22,11 @@ from plugins.vsp.verify.rows import HOLDS, NOT_EXERCISED, VIOLATED, Row, Size, d
 from plugins.vsp.verify.verification import POLICIES, verify
 from tests import toy
 from tests.plugins.acting import make_toy
-from tests.plugins.tiny import make_learner
+from tests.plugins.tiny import VALUE_ALGS, make_learner
 from tests.plugins.vsp.recording import recorded
 from tests.registry.command import assert_equal
 
-ALGORITHMS = [*config_names(), "boltzmann_heads"]
+ALGORITHMS = [*VALUE_ALGS, "boltzmann_heads"]
 SHOWN = {
     "one action for each proxy", "that action is its agent's decision", "it shows the decision's observation",
 }  # fmt: skip
