@@ -159,7 +159,6 @@ def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Pa
     folder = run_folder(run)
     if folder is None:
         log.info("This run is unobserved: no record of it is kept.")
-        host.recorder = None
         host.run(run, settings, log, resume=resume)
         return
     log.info("Run folder: %s", folder.dir)
@@ -177,6 +176,8 @@ def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Pa
         except BaseException as error:
             _say_failed(recorder, error)
             raise
+        finally:
+            host.recorder = None  # hosts outlive runs
         recorder.status(COMPLETED)
 
 

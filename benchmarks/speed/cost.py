@@ -13,6 +13,7 @@ import logging
 import re
 import statistics
 import sys
+from contextlib import contextmanager
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -214,6 +215,16 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No log lines between those of the table."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 @click.command(help=(__doc__ or "").replace("`", ""))
 @click.option("--agents", multiple=True, type=click.IntRange(1), default=AGENTS, show_default=True)
 @click.option("--steps", multiple=True, type=click.IntRange(1), default=STEPS, show_default=True)
@@ -221,7 +232,6 @@ def _line(cells: Sequence[str]) -> str:
 @click.option("--only", multiple=True, metavar="NAME", help="Only algorithms of this name; may come again.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file for the table, beside the screen.")
 def main(agents: Sequence[int], steps: Sequence[int], episodes: int, only: Sequence[str], out: Path | None) -> None:
-    logging.disable(logging.WARNING)
     unknown = [name for name in only if name not in {row.config for row in ROWS}]
     if unknown:
         click.echo(f"cost: --only={unknown[0]} is no algorithm. python -m registry algorithms lists them.", err=True)
@@ -231,7 +241,8 @@ def main(agents: Sequence[int], steps: Sequence[int], episodes: int, only: Seque
         for n, t in ((n, t) for n in agents for t in steps):
             click.echo(f"{row.label}, n = {n}, T = {t}", err=True)
             try:
-                costs[row, n, t] = measure(row, n, t, episodes)
+                with quiet():
+                    costs[row, n, t] = measure(row, n, t, episodes)
             except Refused as reason:
                 costs[row, n, t] = str(reason)
     told = f"{machine()}; {episodes} episodes an update, one thread\n\n{markdown(agents, steps, costs)}\n"
