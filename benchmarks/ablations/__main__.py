@@ -99,12 +99,14 @@ def main(
         for label, reason in refused(plan).items():
             click.echo(f"{label} is refused: {reason}")
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         plan = execute(plan, click.echo)
     except KeyboardInterrupt:
         click.echo(INTERRUPTED, err=True)
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     keep(name, plan)
     sys.exit(int(any(cell.state == FAILED for cell in plan.cells)))
 

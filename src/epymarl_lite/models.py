@@ -22,10 +22,14 @@ NOT_READ = (
 def save_models(learner: Any, folder: Path, t_env: int) -> Path:
     """Let the learner save its models into `folder`/<t_env>, whole or not at all.
 
+    Half-written models of a process that was killed go: one process at a time writes a run's folder.
+
     Raises:
         WriteError: the disk refused twice.
     """
     path = Path(folder) / str(t_env)
+    for half in Path(folder).glob(".*"):
+        shutil.rmtree(half, ignore_errors=True)
     write_folder(path, lambda aside: learner.save_models(str(aside)))
     return path
 
