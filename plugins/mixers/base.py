@@ -5,43 +5,15 @@ H the agents' hidden size, M slots (N, or 2N where proxies take part: real agent
 """
 
 import copy
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from plugins.mixers.explanation import Explanation, explain_rows
+from plugins.mixers.extras import EMPTY, Extras
 
 __all__ = ["EMPTY", "Extras", "Mixer", "mlp", "slot_utilities"]
-
-
-class Extras(NamedTuple):
-    """What some mixers need beyond utilities and state; the learner fills the fields that `needs` names.
-
-    A field X_decision holds what X was at each agent's decision step.
-    """
-
-    q_proxy: Tensor | None = None  # [..., N]; utilities of the proxies, 0 where the agent does not execute
-    deciding: Tensor | None = None  # [..., N] bool
-    executing: Tensor | None = None  # [..., N] bool; neither = inactive
-    obs: Tensor | None = None  # [..., N, O]; what each agent sees
-    obs_decision: Tensor | None = None  # [..., N, O]
-    state_decision: Tensor | None = None  # [..., N, S]
-    actions_onehot: Tensor | None = None  # [..., N, A]; the actions whose utilities are mixed
-    q_greedy: Tensor | None = None  # [..., N]; largest utility over the available actions, same network
-    is_greedy: Tensor | None = None  # [..., N] bool; the action has that utility
-    hidden: Tensor | None = None  # [..., N, H]; the agents' recurrent state after this step's input
-    hidden_decision: Tensor | None = None  # [..., N, H]
-    noise: Tensor | None = None  # [..., N, H]; standard normal; drawn, see Mixer.draw
-    noise_decision: Tensor | None = None  # [..., N, H]
-    positions: Tensor | None = None  # [..., N, orders] int64; each agent's place in random orders; drawn
-
-    def rows(self, leading: int) -> "Extras":
-        """The same with the first `leading` dimensions joined into one."""
-        return Extras(*[None if x is None else x.reshape(-1, *x.shape[leading:]) for x in self])
-
-
-EMPTY = Extras()
 
 
 class Mixer(nn.Module):

@@ -8,15 +8,28 @@ taken from a network whose heads pass a non-linear tail; ours are said at each f
 """
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Mapping, NamedTuple, Sequence
+from typing import Mapping, NamedTuple, Protocol, Sequence
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:  # base asks this module
-    from plugins.mixers.base import Extras, Mixer
+from plugins.mixers.extras import Extras
 
-__all__ = ["Explanation", "MEANING", "explain_rows", "slopes"]
+__all__ = ["Explainable", "Explanation", "MEANING", "explain_rows", "slopes"]
+
+
+class Explainable(Protocol):
+    """What is asked of a mixer (plugins.mixers.base.Mixer says what each is)."""
+
+    needs: frozenset[str]
+
+    def mix(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor: ...
+
+    def mix_openly(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor: ...
+
+    def pair_weights(self, q_taken: Tensor, state: Tensor, extras: Extras) -> Tensor | None: ...
+
+    def own_credits(self, q_taken: Tensor, state: Tensor, extras: Extras) -> dict[str, Tensor]: ...
 
 
 class Explanation(NamedTuple):
@@ -72,7 +85,7 @@ MEANING: Mapping[str, str] = MappingProxyType({
 })
 
 
-def explain_rows(mixer: "Mixer", q_taken: Tensor, state: Tensor, extras: "Extras") -> Explanation:
+def explain_rows(mixer: Explainable, q_taken: Tensor, state: Tensor, extras: Extras) -> Explanation:
     """Explain rows: q_taken [R, N], state [R, S] and what the mixer needs besides."""
     with torch.enable_grad():
         leaves: list[Tensor] = [q_taken.detach().clone().requires_grad_()]
