@@ -64,13 +64,17 @@ class AsyncMAC:
         self.init_hidden(args.batch_size_run)
 
     def _make_selector(self, args: Any) -> EpsilonGreedy:
-        return EpsilonGreedy(
-            start=args.epsilon_start,
-            finish=args.epsilon_finish,
-            anneal_time=args.epsilon_anneal_time,
-            evaluation=args.evaluation_epsilon,
-            seed=args.seed,
-        )
+        return EpsilonGreedy(**self._epsilon_settings(args))
+
+    @staticmethod
+    def _epsilon_settings(args: Any) -> dict[str, Any]:
+        return {
+            "start": args.epsilon_start,
+            "finish": args.epsilon_finish,
+            "anneal_time": args.epsilon_anneal_time,
+            "evaluation": args.evaluation_epsilon,
+            "seed": args.seed,
+        }
 
     @classmethod
     def _check_names(cls, args: Any) -> None:

@@ -56,11 +56,7 @@ class IcesMAC(AsyncMAC):
             beta_start=keys.ices_beta_start,
             beta_finish=keys.ices_beta_finish,
             t_max=keys.t_max,
-            start=args.epsilon_start,
-            finish=args.epsilon_finish,
-            anneal_time=args.epsilon_anneal_time,
-            evaluation=args.evaluation_epsilon,
-            seed=args.seed,
+            **self._epsilon_settings(args),
         )
 
     @property

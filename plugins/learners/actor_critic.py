@@ -4,6 +4,7 @@ Letters: B episodes, T transitions, N agents, A actions.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, Mapping, NamedTuple
 
@@ -41,7 +42,7 @@ class Played(NamedTuple):
     inputs: Tensor  # [B, K, N, I], of their networks, squeezed
 
 
-class ActorCriticLearner:
+class ActorCriticLearner(ABC):
     """Learns from each episode in one update only.
 
     The hosts' loops call `train` after every rollout, or several times, with what their replay buffer gives;
@@ -142,12 +143,13 @@ class ActorCriticLearner:
         deciding = torch.ones_like(status.deciding) if self.keys.padded else status.deciding
         return Played(batch, status, timeline, squeeze, self.mac.unroll_inputs(batch, deciding, squeeze))
 
+    @abstractmethod
     def update(self, played: Played, episode_num: int) -> dict[str, float]:
         """Move the networks; gives what is logged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _build_critic(self, args: Any) -> nn.Module:
-        raise NotImplementedError
+        """The critic, with new weights."""
 
     def _descend(self, name: str, loss: Tensor) -> float:
         """One step of an optimiser; the gradient's norm before clipping.

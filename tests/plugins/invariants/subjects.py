@@ -52,9 +52,7 @@ def build(alg: str, batch: Batch, seed: int = 0, **changes: Any) -> Any:
     """A small learner of `alg` in float64, sized by `batch`."""
     if kind_of(alg) == "value":
         return tiny.make_learner(alg, batch, seed, **changes)
-    maker = getattr(tiny, "make_actor_critic", None)
-    assert maker is not None, f"{alg}: tests.plugins.tiny has nothing that makes its learner"
-    return maker(alg, batch, seed, **changes)
+    return tiny.make_actor_critic(alg, batch, seed, **changes)
 
 
 def parameters(learner: Any) -> list[Tensor]:

@@ -75,20 +75,14 @@ def test_a_proxy_does_not_see_what_its_agent_sees_after_the_decision(alg: str) -
     assert bool(first.any()) and torch.equal(first, q_proxy[: len(first)])
 
 
-LIMITED = {  # a key whose clock can be set -> options with which a long action runs into the limit
-    "async:poac-1": {},
-    "async:overcooked-A": {},
-}
-
-
-@pytest.mark.parametrize("key", LIMITED)
+@pytest.mark.parametrize("key", ["async:poac-1", "async:overcooked-A"])
 def test_the_step_limit_leaves_everybody_as_they_were(key: str) -> None:
     """Trap: reporting all agents done at a time limit, so that the last value is bootstrapped from a wrong status.
 
     The same play with a later limit: at the step of the limit every agent may do the same.
     """
     limits = (6, 12)
-    plays: list[Any] = [catalog.make(key, batch_size=4, episode_limit=limit, **LIMITED[key]) for limit in limits]
+    plays: list[Any] = [catalog.make(key, batch_size=4, episode_limit=limit) for limit in limits]
     for each in plays:
         each.reset(list(range(4)))
     rng = np.random.default_rng(0)
