@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Callable
 
 import torch
+from click.testing import CliRunner
 
 from epymarl_lite.checkpoint import read_checkpoint, saved_steps
+from registry.__main__ import main as registry_main
 from registry.launch import main
 from registry.recorder import read_records
 
@@ -114,3 +116,11 @@ def assert_same_run(a: Path, b: Path) -> None:
     assert columns(a) == columns(b)
     assert json.loads((a / "info.json").read_text()) == json.loads((b / "info.json").read_text())
     assert_equal(final_state(a), final_state(b))
+
+
+def invoke(*words: str) -> tuple[int, str, str]:
+    """(exit status, stdout, stderr) of one `python -m registry`, in this process."""
+    done = CliRunner().invoke(registry_main, words)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code, done.stdout, done.stderr

@@ -4,18 +4,18 @@ import json
 import os
 import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from click.testing import CliRunner
 
 from async_envs.core.seeding import episode_seed
 from plugins.mixers.explanation import MEANING
 from registry import verify_report
-from registry.__main__ import main
 from registry.recorder import read_records
+from tests.registry.command import invoke
 from tests.registry.test_verify import trained
 
 
@@ -26,12 +26,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EPYMARL_HOST", "embedded")
 
 
-def ask(*words: str) -> tuple[int, str, str]:
-    """(exit status, stdout, stderr) of one `explain`."""
-    done = CliRunner().invoke(main, ["explain", *words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+ask = partial(invoke, "explain")
 
 
 def told_by(*words: str) -> dict[str, Any]:

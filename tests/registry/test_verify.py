@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,8 @@ from registry import catalog
 from registry import verify as verification
 from registry import verify_report
 from registry.verify_request import check_request
-from registry.__main__ import main
 from tests.plugins.vsp.test_verification import ON_A_GPU
-from tests.registry.command import run
+from tests.registry.command import invoke, run
 
 KEY = ("--key", "async:poac-1")
 FRESH = (*KEY, "--config", "mvd", "--episodes", "2", "episode_limit=20")
@@ -34,12 +34,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EPYMARL_HOST", "embedded")
 
 
-def ask(*words: str) -> tuple[int, str, str]:
-    """(exit status, stdout, stderr) of one `verify`."""
-    done = CliRunner().invoke(main, ["verify", *words])
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    return done.exit_code, done.stdout, done.stderr
+ask = partial(invoke, "verify")
 
 
 def report_of(*words: str) -> dict[str, Any]:
