@@ -34,5 +34,5 @@ def pytest_testnodedown(node: Any, error: object | None) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What the tests looked at, below the results."""
-    for line in counted.lines():
+    for line in counted.lines(verbose=terminalreporter.verbosity > 0):
         terminalreporter.write_line(line)

@@ -10,16 +10,39 @@ def count(kind, name):
     COUNTED[kind].add(name)
 
 
-def lines():
-    """What is printed, one line for each kind that was met."""
+def lines(verbose=False):
+    """What is printed, one line for each kind that was met; how far each recorded file is away if `verbose`."""
     found = {"parity": parity(), "traces": traces(), "tasks": tasks()}
-    return [line for kind, line in found.items() if COUNTED[kind]]
+    result = [line for kind, line in found.items() if COUNTED[kind]]
+    return result + (parity_table() if verbose and COUNTED["parity"] else [])
+
+
+def differences():
+    """Largest absolute difference for each recorded (file, array); names are `file/array/difference`."""
+    found: dict[tuple[str, str], float] = {}
+    for name in COUNTED["parity"]:
+        file, array, apart = name.split("/")
+        found[file, array] = max(float(apart), found.get((file, array), 0.0))
+    return found
 
 
 def parity():
     """Recorded files and arrays that were compared."""
-    files = sorted({name.split("/")[0] for name in COUNTED["parity"]})
-    return f"parity: {len(files)} files, {len(COUNTED['parity'])} arrays compared: {', '.join(files)}"
+    compared = differences()
+    files = sorted({file for file, _ in compared})
+    return f"parity: {len(files)} files, {len(compared)} arrays compared: {', '.join(files)}"
+
+
+def parity_table():
+    """Markdown: for each recorded file, how far ours is away, in values and in gradients (or their norms)."""
+    columns: defaultdict[str, dict[bool, list[float]]] = defaultdict(lambda: {False: [], True: []})
+    for (file, array), apart in differences().items():
+        columns[file][array.startswith("grad")].append(apart)
+    rows = ["| file | arrays | largest difference, values | gradients |", "|---|---|---|---|"]
+    for file, found in sorted(columns.items()):
+        largest = [f"{max(apart):.0e}" if apart else "–" for apart in (found[False], found[True])]
+        rows.append(f"| `{file}` | {sum(map(len, found.values()))} | {largest[0]} | {largest[1]} |")
+    return rows
 
 
 def traces():
