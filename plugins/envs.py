@@ -110,8 +110,8 @@ class AsyncEnv:
             actions: N whole numbers; list, array or tensor.
 
         Returns:
-            obs, reward, terminated, truncated, info. On the last step info holds the family's metrics, and
-            `episode_limit=True` if the step limit ended the episode.
+            obs, reward, terminated, truncated, info. On the last step info holds `decisions` (actions that
+            deciding agents chose), the family's metrics, and `episode_limit=True` if the step limit ended it.
 
         Raises:
             ValueError: an action that is not available.
@@ -123,7 +123,8 @@ class AsyncEnv:
         terminated, truncated = bool(simulator.terminated[0]), bool(simulator.truncated[0])
         info: dict[str, Any] = {}
         if terminated or truncated:
-            info = {name: float(values[0]) for name, values in simulator.metrics.items()}
+            info = {"decisions": float(simulator.decisions[0])}
+            info |= {name: float(values[0]) for name, values in simulator.metrics.items()}
         if truncated:
             info["episode_limit"] = True
         return self.get_obs(), float(simulator.reward[0]), terminated, truncated, info

@@ -176,7 +176,7 @@ def status(run_dir: Path) -> None:
     """Show how the run in RUN_DIR stands: RUNNING, COMPLETED, FAILED, INTERRUPTED or STALE."""
     from registry.recorder import read_records, run_status
 
-    steps = [record["t_env"] for record in read_records(run_dir) if record["kind"] != "status"]
+    steps = [record["t_env"] for record in read_records(run_dir) if "t_env" in record]
     click.echo(f"{run_dir}: {run_status(run_dir)}, last word at step {max(steps, default=0)}")
 
 

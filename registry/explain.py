@@ -10,7 +10,8 @@ from registry import config as configuration
 from registry.hosts import select
 from registry.resume import read_config
 from registry.verify import build_learner, find_run, find_weights
-from registry.verify_report import Weights, described_weights, source_state
+from registry.provenance import source_state
+from registry.verify_report import Weights, described_weights
 from registry.verify_request import Request, parse_options, whole_number, writable
 
 SCHEMA = 1  # of the JSON file

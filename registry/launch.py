@@ -19,7 +19,8 @@ from registry.hosts import select
 from registry.hosts.base import ENV, Host, Interrupted
 from registry.observer import RunFolder
 from registry.outcome import summary
-from registry.recorder import COMPLETED, FAILED, INTERRUPTED, RUNNING, Recorder, read_records
+from registry.provenance import provenance
+from registry.recorder import COMPLETED, FAILED, INTERRUPTED, Recorder, read_records
 
 USAGE = 2  # exit status: refused before any work
 
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None, linked: str | os.PathLike[str] | Non
         experiment = prepare(host, command, checkout)
     except ValueError as error:
         return refuse(error)
-    return execute(host, experiment, command.name, command.updates, command.named, command.options)
+    return execute(host, experiment, command.name, command.updates, command.named, command.options, argv=argv)
 
 
 def prepare(host: Host, command: Command, linked: Path | None = None) -> Any:
@@ -93,8 +94,12 @@ def execute(
     named: Sequence[str] = (),
     options: Mapping[str, Any] | None = None,
     resume: Path | None = None,
+    argv: Sequence[str] = (),
 ) -> int:
-    """Run the experiment's command (training unless `name` says otherwise) and return the exit status."""
+    """Run the experiment's command (training unless `name` says otherwise) and return the exit status.
+
+    `argv` is the command line as typed, for the record.
+    """
     from sacred.utils import SacredError
 
     _remember_terminal(host)
@@ -104,7 +109,7 @@ def execute(
     def train(_run: Any, _config: Any, _log: Any) -> None:
         """Train as the configuration says."""
         done["run"] = _run
-        _train(host, _run, _config, _log, resume)
+        _train(host, _run, _config, _log, resume, argv)
 
     experiment.main(train)
     debug = bool((options or {}).get("--debug"))
@@ -140,12 +145,15 @@ def _remember_terminal(host: Host) -> None:
         remember_terminal()
 
 
-def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Path | None) -> None:
+def _train(
+    host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Path | None, argv: Sequence[str]
+) -> None:
     """Seed everything, open the record, hand over to the host, and say how it ended."""
     import numpy as np
     import torch
 
     settings = plain(config)
+    given_config = plain(config)
     seed = settings["seed"]
     random.seed(seed)
     np.random.seed(seed)
@@ -167,7 +175,8 @@ def _train(host: Host, run: Any, config: Mapping[str, Any], log: Any, resume: Pa
         if folder.is_resumed and resume is None:  # it had no checkpoint yet: from its first step
             recorder.rewind(0)
         host.recorder = recorder
-        recorder.status(RUNNING, host=host.name, resumed=resume is not None)
+        origin = provenance(given_config, argv, host.name)
+        recorder.start(origin, host=host.name, resumed=resume is not None)
         try:
             host.run(run, settings, log, resume=resume)
         except KeyboardInterrupt:

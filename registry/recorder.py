@@ -98,7 +98,8 @@ def read_records(run_dir: str | Path) -> list[dict[str, Any]]:
     """Every whole record of a run, in order; a line cut off by a kill is left out.
 
     Returns:
-        dicts with "kind" ("metric", "test" or "status"), "time" (unix seconds) and the kind's own fields.
+        dicts with "kind" ("metric", "test", "status" or "provenance"), "time" (unix seconds) and the kind's
+        own fields. Records of older versions have no "provenance", and their tests no "decisions" and "wall_s".
 
     Raises:
         ValueError: there is no record file, or a line other than the last is damaged; one line.
@@ -161,6 +162,8 @@ class Recorder:
             self._lock.release()
             raise
         self._status = ""
+        self._starts: list[dict[str, Any]] = []  # what `start` wrote; said again after a rewind
+        self._began_s, self._before_s = time.monotonic(), 0.0
         self._stop = threading.Event()
         self._beat_s = beat_s
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -184,10 +187,43 @@ class Recorder:
         """
         self._append({"kind": "metric", "name": name, "value": _scalar(value), "t_env": int(t_env)})
 
-    def test(self, t_env: int, episodes: list[dict[str, Any]]) -> None:
-        """The episodes of one test, each a dict with "seed", "return", "length" and the task's metrics."""
+    def test(self, t_env: int, episodes: list[dict[str, Any]], decisions: int | None = None) -> None:
+        """The episodes of one test.
+
+        Args:
+            t_env: environment steps of training before it.
+            episodes: each a dict with "seed", "return", "length", "decisions" and the task's metrics.
+            decisions: training decisions before it, None where nobody counted.
+        """
         rows = [{name: _scalar(value) for name, value in episode.items()} for episode in episodes]
-        self._append({"kind": "test", "t_env": int(t_env), "episodes": rows}, sync=True)
+        so_far = {"decisions": decisions, "wall_s": round(self.wall_s(), 3)}
+        self._append({"kind": "test", "t_env": int(t_env), **so_far, "episodes": rows}, sync=True)
+
+    def start(self, provenance: Mapping[str, Any], **fields: Any) -> None:
+        """The run begins, or goes on: RUNNING, and under what circumstances.
+
+        The clock of `wall_s` starts. A `rewind` that follows says both again behind the place it went back to.
+
+        Args:
+            provenance: of `registry.provenance.provenance`.
+            fields: belong to the status.
+        """
+        self._began_s, self._before_s = time.monotonic(), 0.0
+        self._status = RUNNING
+        self._starts = [
+            {"kind": "status", "status": RUNNING, "schema": SCHEMA, **fields},
+            {"kind": "provenance", **provenance},
+        ]
+        self._say_start()
+
+    def _say_start(self) -> None:
+        for record in self._starts:
+            self._append(record, sync=True)
+        self._write_heartbeat()
+
+    def wall_s(self) -> float:
+        """Seconds that the run has been at work, in this process and before what it resumed from."""
+        return self._before_s + time.monotonic() - self._began_s
 
     def status(self, status: str, **fields: Any) -> None:
         """What has become of the run: RUNNING, COMPLETED, FAILED or INTERRUPTED, with what belongs to it.
@@ -206,8 +242,12 @@ class Recorder:
             os.fsync(self._fd)
             return self._length
 
-    def rewind(self, position: int) -> None:
+    def rewind(self, position: int, wall_s: float = 0.0) -> None:
         """Forget every line behind `position`, so that a resumed run writes no step twice.
+
+        Args:
+            position: of `position`, when the checkpoint was written.
+            wall_s: of `wall_s` then.
 
         Raises:
             ValueError: `position` is not the end of a line of this file; nothing has changed.
@@ -222,6 +262,9 @@ class Recorder:
             os.ftruncate(self._fd, position)
             os.fsync(self._fd)
             self._length = position
+        self._before_s = wall_s
+        if self._starts:
+            self._say_start()
         if self.on_rewind is not None:
             self.on_rewind()
 

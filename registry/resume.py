@@ -46,8 +46,9 @@ def resume(run_dir: str | os.PathLike[str]) -> int:
         experiment.add_config(config)
         experiment.observers.append(RunFolder(folder.parent, resume=folder, lock=lock))
         return execute(
-            host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder
-        )
+            host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder,
+            argv=["-m", "registry", "resume", str(run_dir)],
+        )  # fmt: skip
     finally:
         lock.release()
 
@@ -59,7 +60,7 @@ def ended_before_a_checkpoint(folder: Path, records: Sequence[Mapping[str, Any]]
     """
     from epymarl_lite.checkpoint import saved_steps
 
-    steps = {record["t_env"] for record in records if record["kind"] != "status"}
+    steps = {record["t_env"] for record in records if "t_env" in record}
     is_early = interval > 0 and len({step for step in steps if step >= interval}) <= 1
     return is_early and not saved_steps(folder / "checkpoints")
 

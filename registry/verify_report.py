@@ -4,16 +4,14 @@ import datetime
 import json
 import math
 import platform
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping
 
+from registry.provenance import source_state
 from registry.verify_request import Request
 
 SCHEMA = 1  # of the JSON file
-ROOT = Path(__file__).resolve().parent.parent
 LOCAL_KEYS = ("local_results_path", "checkpoint_path")  # of a configuration; they say nothing about a result
 MODEL_FILES = ("agent.th", "mixer.th", "opt.th", "mixer_opt.th")  # the last where the mixer has an optimiser of its own
 
@@ -69,20 +67,6 @@ def described_weights(weights: Weights) -> dict[str, Any]:
     names = MODEL_FILES if weights.folder.parent.name == "models" else ("state.pt",)
     hashes = {name: sha256_of(weights.folder / name) for name in names if (weights.folder / name).is_file()}
     return {"fresh": False, "path": path.as_posix(), "step": int(weights.folder.name), "sha256": hashes}
-
-
-def source_state() -> dict[str, Any]:
-    """The commit of this source and whether files were changed since; nulls outside of a git checkout."""
-    nothing = {"commit": None, "dirty": None}
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        return nothing
-    asked = [
-        subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-        for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
-    ]
-    if any(answer.returncode for answer in asked):
-        return nothing
-    return {"commit": asked[0].stdout.strip(), "dirty": bool(asked[1].stdout.strip())}
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

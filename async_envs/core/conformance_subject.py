@@ -94,7 +94,7 @@ def choose(simulator: Simulator, policies: Sequence[np.random.Generator]) -> np.
 
 def buffers(simulator: Simulator) -> dict[str, np.ndarray]:
     """The public arrays of a simulator, by name."""
-    names = ("obs", "state", "avail_actions", "reward", "terminated", "truncated", "t")
+    names = ("obs", "state", "avail_actions", "reward", "terminated", "truncated", "t", "decisions")
     return {name: getattr(simulator, name) for name in names} | {
         f"metrics/{name}": values for name, values in simulator.metrics.items()
     }

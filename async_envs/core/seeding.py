@@ -11,6 +11,8 @@ import numpy as np
 from async_envs.core.compile import kernel
 
 TRAIN, TEST = "train", "test"
+ABSOLUTE = "absolute"  # the last evaluation of a run, of the best or latest networks; no test plays these episodes
+HELD_OUT = "held_out"  # episodes that others evaluate a run's networks on
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -19,13 +21,13 @@ _UNIT = 1.0 / 9007199254740992.0  # 2 ** -53
 
 
 def episode_seed(run_seed: int, stream: str, episode: int) -> int:
-    """Seed of one episode: a hash of (run seed, train or test, episode number).
+    """Seed of one episode: a hash of (run seed, stream, episode number).
 
     Neighbouring run seeds share no episode, and playing test episodes moves no training episode.
 
     Args:
         run_seed: the run's `seed`.
-        stream: `TRAIN`, `TEST` or another name; streams are independent.
+        stream: `TRAIN`, `TEST`, `ABSOLUTE`, `HELD_OUT` or another name; streams are independent.
         episode: number of the episode within its stream, from 0.
 
     Returns:

@@ -31,6 +31,7 @@ class Simulator(ABC):
         reward: [B] float32, the team's reward of the last step; 0 in episodes that were over.
         terminated, truncated: [B] bool, ended by the task, by the step limit.
         t: [B] int32, steps taken in the episode.
+        decisions: [B] int32, actions that deciding agents have chosen in the episode.
         metrics: name -> [B] float32, filled when an episode ends, 0 before.
         action_names, obs_names, state_names, metric_names: tuples of str.
         render_modes: what `render` can draw, in the words of Gymnasium ("rgb_array", "ansi"); () if nothing.
@@ -73,6 +74,7 @@ class Simulator(ABC):
         self.terminated = np.zeros(batch_size, np.bool_)
         self.truncated = np.zeros(batch_size, np.bool_)
         self.t = np.zeros(batch_size, np.int32)
+        self.decisions = np.zeros(batch_size, np.int32)
         self.metrics = {name: np.zeros(batch_size, np.float32) for name in self.metric_names}
         self._actions = np.zeros((batch_size, n_agents), np.int64)
         self._seeds = np.zeros(batch_size, np.uint64)
@@ -92,7 +94,7 @@ class Simulator(ABC):
         """
         where = self._checked_mask(where)
         self._check_seeds(seeds, where)
-        clear(where, self.reward, self.terminated, self.truncated, self.t)
+        clear(where, self.reward, self.terminated, self.truncated, self.t, self.decisions)
         for values in self.metrics.values():
             values[where] = 0.0
         self._reset(self._seeds, where)
@@ -112,6 +114,7 @@ class Simulator(ABC):
                 episode over. Nothing has moved.
         """
         self._check(actions)
+        self._count_decisions()
         self._step(self._actions)
 
     @abstractmethod
@@ -132,6 +135,9 @@ class Simulator(ABC):
             ValueError: the family draws nothing.
         """
         raise ValueError(f"{self.key}: has no pictures to render. Leave out render_mode.")
+
+    def _count_decisions(self) -> None:
+        count_decisions(self.avail_actions, self.terminated, self.truncated, self.decisions)
 
     def _while_doing(self, episode: int, agent: int) -> str:
         """What the agent is busy with, for error lines: "while executing 'fire' (3 steps left)", or ""."""
@@ -232,11 +238,23 @@ def first_illegal(actions, avail_actions, terminated, truncated):
 
 
 @kernel
-def clear(where, reward, terminated, truncated, t):
-    """Zero the clocks and flags of the episodes in `where`. Writes: the four arrays."""
+def count_decisions(avail_actions, terminated, truncated, decisions):
+    """Count the deciding agents of the episodes that go on. Writes: decisions."""
+    for b in range(decisions.shape[0]):
+        if terminated[b] or truncated[b]:
+            continue
+        for i in range(avail_actions.shape[1]):
+            if avail_actions[b, i, NOOP] == 0 and avail_actions[b, i, CONTINUE] == 0:
+                decisions[b] += 1
+
+
+@kernel
+def clear(where, reward, terminated, truncated, t, decisions):
+    """Zero the clocks and flags of the episodes in `where`. Writes: the arrays but `where`."""
     for b in range(where.shape[0]):
         if where[b]:
             reward[b] = 0.0
             terminated[b] = False
             truncated[b] = False
             t[b] = 0
+            decisions[b] = 0

@@ -24,7 +24,7 @@ __all__ = ["COLUMNS", "curve", "report", "summary", "tests_of", "write"]
 
 SCHEMA = 1
 COLUMNS = ("ablation", "key", "variant", "metric", "step", "mean", "std", "n")
-NOT_METRICS = ("seed", "length", "episode_limit")
+NOT_METRICS = ("seed", "length", "decisions", "episode_limit")
 HOW = (
     "mean and sample standard deviation over n finished runs (one a seed); a run's value at a step is linearly "
     "interpolated between its tests, each the mean of its episodes"

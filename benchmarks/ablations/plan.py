@@ -158,7 +158,7 @@ def look(folder: Path, wanted: Mapping[str, Any]) -> tuple[str, Path | None, str
 
 def last_step(run: Path) -> int:
     """The last environment step that a run's record knows."""
-    return max((record["t_env"] for record in read_records(run) if record["kind"] != "status"), default=0)
+    return max((record["t_env"] for record in read_records(run) if "t_env" in record), default=0)
 
 
 def check_settings(run: Path, wanted: Mapping[str, Any]) -> None:

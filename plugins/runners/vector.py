@@ -20,6 +20,7 @@ from plugins.envs import (
     close_simulator,
     env_info,
 )
+from plugins.runners.playing import results
 from plugins.runners.rollout import Rollout
 
 TEST_BATCH = 32  # episodes at once in `evaluate`; the results do not depend on it
@@ -38,10 +39,11 @@ class VectorRunner:
         logger: has `log_stat(name, value, t_env)`.
         episode_batch: the host's EpisodeBatch class.
         make_simulator: called as `make_simulator(key, batch_size=B, **options)`.
-        recorder: has `test(t_env, episodes)`, or None.
+        recorder: has `test(t_env, episodes, decisions)`, or None.
 
     Attributes:
         t_env: training steps taken so far, over all episodes.
+        decisions: actions that deciding agents have chosen in them; None where a checkpoint did not tell.
         batch_size: B, episodes in a training rollout.
     """
 
@@ -69,6 +71,7 @@ class VectorRunner:
 
         self.t = 0  # steps of the longest episode of the last rollout
         self.t_env = 0
+        self.decisions: int | None = 0
         self.train_returns: list[float] = []
         self.test_returns: list[float] = []
         self.train_stats: dict[str, float] = {}
@@ -105,6 +108,8 @@ class VectorRunner:
             return self._run_test()
         batch, episodes = self._play(self.batch_size, TRAIN, store=True)
         self.t_env += sum(episode["length"] for episode in episodes)
+        if self.decisions is not None:
+            self.decisions += sum(episode["decisions"] for episode in episodes)
         self._collect(episodes, self.train_returns, self.train_stats)
         if self.t_env - self.log_train_stats_t >= self.args.runner_log_interval:
             self._log(self.train_returns, self.train_stats, "")
@@ -116,7 +121,7 @@ class VectorRunner:
         """Play exactly `n_episodes` test episodes, log their statistics and record them.
 
         Returns:
-            one dict an episode, in the order of their seeds: seed, return, length, the family's metrics.
+            one dict an episode, in the order of their seeds: seed, return, length, decisions, the family's metrics.
         """
         episodes: list[dict[str, Any]] = []
         while len(episodes) < n_episodes:
@@ -144,7 +149,7 @@ class VectorRunner:
         self._collect(episodes, self.test_returns, self.test_stats)
         self._log(self.test_returns, self.test_stats, "test_")
         if self._recorder is not None:
-            self._recorder.test(self.t_env, episodes)
+            self._recorder.test(self.t_env, episodes, decisions=self.decisions)
 
     def _play(self, n_episodes: int, stream: str, store: bool) -> tuple[Any, list[dict[str, Any]]]:
         """Play the stream's next `n_episodes`; gives the batch (None unless stored) and their results."""
@@ -184,7 +189,7 @@ class VectorRunner:
         batch = None
         if rollout is not None:
             batch = rollout.write(self._new_batch, simulator, seeds)
-        return batch, _results(simulator, seeds, returns)
+        return batch, results(simulator, seeds, returns)
 
     def _act(
         self, simulator: Simulator, last_actions: np.ndarray, rows: np.ndarray, test_mode: bool
@@ -250,6 +255,7 @@ class VectorRunner:
         """Counters, and the statistics not logged yet."""
         return {
             "t_env": self.t_env,
+            "decisions": self.decisions,
             "log_train_stats_t": self.log_train_stats_t,
             "n_played": dict(self._n_played),
             "train_returns": list(self.train_returns),
@@ -260,22 +266,9 @@ class VectorRunner:
     def load_resume_state(self, state: dict[str, Any]) -> None:
         """Go on as the runner did whose `resume_state` this is."""
         self.t_env = state["t_env"]
+        self.decisions = state.get("decisions")  # older checkpoints do not tell
         self.log_train_stats_t = state["log_train_stats_t"]
         self._n_played = dict(state["n_played"])
         self.train_returns = list(state["train_returns"])
         self.train_stats = dict(state["train_stats"])
         self._tested = [dict(episode) for episode in state["tested"]]
-
-
-def _results(simulator: Simulator, seeds: list[int], returns: np.ndarray) -> list[dict[str, Any]]:
-    """What each episode came to, as Python scalars."""
-    return [
-        {
-            "seed": seed,
-            "return": float(returns[b]),
-            "length": int(simulator.t[b]),
-            **{name: float(values[b]) for name, values in simulator.metrics.items()},
-            "episode_limit": float(simulator.truncated[b]),
-        }
-        for b, seed in enumerate(seeds)
-    ]

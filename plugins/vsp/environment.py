@@ -46,7 +46,7 @@ class VSP(Simulator):
             metric_names=simulator.metric_names,
         )
         self.simulator = simulator
-        for name in ("state", "reward", "terminated", "truncated", "t", "metrics"):
+        for name in ("state", "reward", "terminated", "truncated", "t", "decisions", "metrics"):
             setattr(self, name, getattr(simulator, name))
         self._decision_obs = np.zeros_like(simulator.obs)  # what each agent saw when it last decided
         self._decision_action = np.zeros((self.batch_size, n_agents), np.int64)  # and what it chose
@@ -72,6 +72,9 @@ class VSP(Simulator):
         )
         task.step(self._task_actions)
         self._show(self._moving)
+
+    def _count_decisions(self) -> None:
+        """The task counts; a proxy decides nothing, though an action is available to it."""
 
     def _show(self, where: np.ndarray) -> None:
         task = self.simulator

@@ -36,8 +36,8 @@ def run(
         _run: sacred's run; None runs without sacred.
         config: every key of default.yaml, of the environment's and of the algorithm's yaml.
         _log: where lines for people go.
-        recorder: has metric(name, value, t_env), test(t_env, episodes), run_dir, position() and
-            rewind(position); its owner records how the run ended. None records nothing.
+        recorder: has metric(name, value, t_env), test(t_env, episodes, decisions), run_dir, position(),
+            wall_s() and rewind(position, wall_s); its owner records how the run ended. None records nothing.
         resume: checkpoint, or folder of a run, to go on from.
 
     Returns:

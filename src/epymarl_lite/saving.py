@@ -98,6 +98,7 @@ class Saver:
             "buffer": training.buffer.resume_state(),
             "has_episodes": self._with_buffer,
             "recorder": recorder.position() if hasattr(recorder, "position") else None,
+            "wall_s": recorder.wall_s() if hasattr(recorder, "wall_s") else None,
             "random": random_states(),
         }
 
@@ -131,7 +132,8 @@ class Saver:
                 loaded.path,
             )
         if is_own and state["recorder"] is not None:
-            training.recorder.rewind(state["recorder"])
+            told = state.get("wall_s")  # older checkpoints do not tell
+            training.recorder.rewind(state["recorder"], *([] if told is None else [told]))
         set_random_states(state["random"])
 
 

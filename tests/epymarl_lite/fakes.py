@@ -200,8 +200,8 @@ class Recorder:
     def metric(self, name: str, value: float, t_env: int) -> None:
         self._write([name, value, t_env])
 
-    def test(self, t_env: int, episodes: list[dict[str, Any]]) -> None:
-        self._write(["test", t_env, episodes])
+    def test(self, t_env: int, episodes: list[dict[str, Any]], decisions: int | None) -> None:
+        self._write(["test", t_env, episodes, decisions])
 
     def position(self) -> int:
         return self._path.stat().st_size if self._path.exists() else 0

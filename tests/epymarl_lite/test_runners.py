@@ -27,7 +27,7 @@ class Log:
     def log_stat(self, name, value, t):
         self.stats.append((name, float(value), t))
 
-    def test(self, t_env, episodes):
+    def test(self, t_env, episodes, decisions):
         self.tests.append((t_env, episodes))
 
 

@@ -45,6 +45,7 @@ class Heard:
         self.recorder = self
         self.stats: dict[str, list[tuple[int, float]]] = {}
         self.tests: list[tuple[int, list[dict[str, Any]]]] = []
+        self.decisions: list[int | None] = []
 
     def log_stat(self, key: str, value: Any, t: int, to_sacred: bool = True) -> None:
         self.stats.setdefault(key, []).append((t, float(value)))
@@ -55,8 +56,9 @@ class Heard:
     def metric(self, name: str, value: Any, t_env: int) -> None:
         pass
 
-    def test(self, t_env: int, episodes: list[dict[str, Any]]) -> None:
+    def test(self, t_env: int, episodes: list[dict[str, Any]], decisions: int | None = None) -> None:
         self.tests.append((t_env, episodes))
+        self.decisions.append(decisions)
 
     def status(self, status: str, **fields: Any) -> None:
         pass

@@ -50,10 +50,12 @@ class Records:
 
     def __init__(self) -> None:
         self.tests: list[tuple[int, list[dict[str, Any]]]] = []
+        self.decisions: list[int | None] = []
 
-    def test(self, t_env: int, episodes: list[dict[str, Any]]) -> None:
+    def test(self, t_env: int, episodes: list[dict[str, Any]], decisions: int | None) -> None:
         """Remember one test round."""
         self.tests.append((t_env, episodes))
+        self.decisions.append(decisions)
 
 
 class CountingBatch(EpisodeBatch):  # type: ignore[misc]

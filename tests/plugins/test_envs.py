@@ -63,10 +63,10 @@ def test_an_episode_equals_the_simulators() -> None:
 
 
 def test_info_holds_scalars_at_the_end_only_and_marks_the_step_limit() -> None:
-    """Waiting for ever wins nothing: the step limit ends the episode."""
+    """Waiting for ever wins nothing: the step limit ends the episode, after 20 decisions of each of three agents."""
     steps = play(build())
     assert [info for *_, info in steps[:-1]] == [{}] * 19
-    info = {"battle_won": 0.0, "gold": 0.0, "n_dead": 0.0, "episode_limit": True}
+    info = {"decisions": 60.0, "battle_won": 0.0, "gold": 0.0, "n_dead": 0.0, "episode_limit": True}
     assert steps[-1] == (0.0, False, True, info)
 
 

@@ -68,8 +68,9 @@ def in_a_child(act: Callable[[], int], limit_s: float = 120.0) -> int:
 
 
 def story(folder: Path) -> list[dict[str, Any]]:
-    """Every metric and every test of a run, in order, without the time of day."""
-    facts = [{**record, "time": None} for record in read_records(folder) if record["kind"] != "status"]
+    """Every metric and every test of a run, in order, without what the clock says."""
+    timeless = {"time": None, "wall_s": None}
+    facts = [{**record, **timeless} for record in read_records(folder) if "t_env" in record]
     assert facts
     return facts
 
@@ -81,10 +82,10 @@ def columns(folder: Path) -> dict[str, Any]:
 
 
 def final_state(folder: Path) -> dict[str, Any]:
-    """All that the last checkpoint holds, but for the length of the record (which counts resumptions)."""
+    """All that the last checkpoint holds, but for the record's length (it counts resumptions) and the clock."""
     newest = saved_steps(folder / "checkpoints")[0]
     state = read_checkpoint(folder / "checkpoints" / str(newest)).state
-    return {name: state[name] for name in state if name != "recorder"}
+    return {name: state[name] for name in state if name not in ("recorder", "wall_s")}
 
 
 def models(folder: Path, step: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tests.toy import random_actions
 
 MEMORIES = st.sampled_from(("kept", "printed"))
 BATCH, EPISODES = 4, 2
-SHARED = ("reward", "terminated", "truncated", "t", "state")
+SHARED = ("reward", "terminated", "truncated", "t", "decisions", "state")
 
 
 def proxies_actions(proxied: VSP, n_agents: int) -> np.ndarray:

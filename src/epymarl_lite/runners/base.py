@@ -8,6 +8,7 @@ import numpy as np
 from epymarl_lite.components.episode_batch import EpisodeBatch
 
 TRAIN, TEST = "train", "test"
+DECISIONS = "decisions"  # in the last step's info: actions that deciding agents chose in the episode
 
 
 class EnvError(RuntimeError):
@@ -34,6 +35,7 @@ class Runner:
     Attributes:
         batch: the last rollout.
         t_env: environment steps of all training episodes so far.
+        decisions: what their infos say under that name, summed; None where one did not tell.
     """
 
     def __init__(self, args: Any, logger: Any, *, episode_seed: Callable[[int, str, int], int]):
@@ -44,6 +46,7 @@ class Runner:
         self.batch: EpisodeBatch
         self.t = 0
         self.t_env = 0
+        self.decisions: int | None = 0
         self.train_returns: list[Any] = []
         self.test_returns: list[Any] = []
         self.train_stats: dict[str, float] = {}
@@ -73,6 +76,7 @@ class Runner:
         episodes = self._play(n, test_mode)
         if not test_mode:
             self.t_env += sum(episode.length for episode in episodes)
+            self.decisions = plus_decisions(self.decisions, episodes)
         self._count(episodes, test_mode)
         return self.batch
 
@@ -91,17 +95,18 @@ class Runner:
             played += episodes
         self._log(self.test_returns, self.test_stats, "test_")
         rows = [
-            {"seed": e.seed, "return": float(np.sum(e.reward_sum)), "length": e.length, **e.info}
+            {"seed": e.seed, "return": float(np.sum(e.reward_sum)), "length": e.length, **row_of(e.info)}
             for e in played
         ]
         if self.logger.recorder is not None:
-            self.logger.recorder.test(self.t_env, rows)
+            self.logger.recorder.test(self.t_env, rows, decisions=self.decisions)
         return rows
 
     def resume_state(self) -> dict[str, Any]:
         """Counters and the statistics that are not logged yet."""
         return {
             "t_env": self.t_env,
+            "decisions": self.decisions,
             "log_train_stats_t": self.log_train_stats_t,
             "n_played": dict(self._n_played),
             "train_returns": [np.asarray(value).tolist() for value in self.train_returns],
@@ -111,6 +116,7 @@ class Runner:
     def load_resume_state(self, state: Mapping[str, Any]) -> None:
         """Go on from `resume_state`."""
         self.t_env = state["t_env"]
+        self.decisions = state.get("decisions")  # older checkpoints do not tell
         self.log_train_stats_t = state["log_train_stats_t"]
         self._n_played = dict(state["n_played"])
         self.train_returns = [np.asarray(value) for value in state["train_returns"]]
@@ -182,6 +188,21 @@ def numbers_of(info: Mapping[str, Any], where: str) -> dict[str, float]:
                 f"{where}: info[{key!r}]={value!r} is not a number. Put scalars into info."
             ) from error
     return numbers
+
+
+def row_of(info: Mapping[str, float]) -> dict[str, float]:
+    """The last step's info as it is recorded: decisions, which are counted, as a whole number."""
+    if DECISIONS not in info:
+        return dict(info)
+    return {**info, DECISIONS: int(info[DECISIONS])}
+
+
+def plus_decisions(before: int | None, episodes: list[Episode]) -> int | None:
+    """`before` and the decisions of these episodes; None where either is not known."""
+    told = [int(episode.info[DECISIONS]) for episode in episodes if DECISIONS in episode.info]
+    if before is None or len(told) < len(episodes):
+        return None
+    return before + sum(told)
 
 
 def checked_reward(reward: Any, where: str) -> Any:

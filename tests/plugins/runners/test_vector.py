@@ -119,7 +119,9 @@ def test_evaluate_plays_exactly_the_episodes_asked_for_and_goes_on_with_the_next
     runner, _ = build_runner(settings())
     first, second = runner.evaluate(40), runner.evaluate(2)
     assert [episode["seed"] for episode in first + second] == [episode_seed(7, "test", j) for j in range(42)]
-    assert set(first[0]) == {"seed", "return", "length", "battle_won", "gold", "n_dead", "episode_limit"}
+    assert set(first[0]) == {
+        "seed", "return", "length", "decisions", "battle_won", "gold", "n_dead", "episode_limit",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("batch_size, n_wanted", [(1, 5), (4, 8), (4, 10), (8, 5)])

@@ -16,7 +16,7 @@ from tests.plugins.acting import make_toy, settings
 from tests.plugins.vsp.recording import recorded
 from tests.toy import random_actions
 
-SHARED = ("state", "reward", "terminated", "truncated", "t")
+SHARED = ("state", "reward", "terminated", "truncated", "t", "decisions")
 
 
 def poac(batch_size: int) -> Simulator:
