@@ -181,6 +181,35 @@ def status(run_dir: Path) -> None:
 
 
 @main.command()
+@click.option("--run", "run_dir", required=True, type=click.Path(path_type=Path), help="A run's folder.")
+@click.option("--model", default="best", show_default=True, help="best, last, or a step.")
+@click.option("--episodes", default="320", show_default=True, help="How many are played.")
+@click.option("--seeds-from", default="absolute", show_default=True, help="absolute or held_out.")
+@click.option("--seed", help="Run seed that the episodes belong to; the run's own by default.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write; RUN/evaluation by default.")
+def evaluate(run_dir: Path, model: str, episodes: str, seeds_from: str, seed: str | None, out: Path | None) -> None:
+    """Let the saved networks of a run play greedily, and keep every episode with its actions.
+
+    \b
+    python -m registry evaluate --run results/sacred/mvd/async-poac-1/1 --model best --episodes 320
+
+    Writes evaluation.json, episodes.jsonl and agent.safetensors. No test of the run has played these episodes.
+    """
+    from registry import evaluation_report
+    from registry.config import MAX_SEED
+    from registry.verify_request import whole_number
+
+    number = whole_number("--episodes", episodes, 1, None, "evaluate")
+    run_seed = None if seed is None else whole_number("--seed", seed, 0, MAX_SEED, "evaluate")
+    try:
+        report = evaluation_report.evaluate_run(run_dir, model, number, seeds_from, out, run_seed)
+    except OSError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    click.echo(evaluation_report.told(report))
+
+
+@main.command()
 @click.option("--key", help="The task, e.g. async:poac-1.")
 @click.option("--checkpoint", help="A run's folder, its models/STEP or checkpoints/STEP; newest by default.")
 @click.option("--config", help="An algorithm of ours, freshly initialised.")

@@ -18,8 +18,9 @@ from typing import Any, Mapping, Sequence
 
 from plugins.envs import HOST_OPTIONS
 from registry import catalog
+from registry.recorder import read_records
 
-__all__ = ["environment_hash", "environment_of", "provenance", "resolved", "source_state", "versions"]
+__all__ = ["environment_hash", "environment_of", "provenance", "provenance_of_run", "resolved", "source_state", "versions"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
@@ -126,6 +127,15 @@ def source_state() -> dict[str, Any]:
     if any(answer.returncode for answer in asked):
         return nothing
     return {"commit": asked[0].stdout.strip(), "dirty": bool(asked[1].stdout.strip())}
+
+
+def provenance_of_run(run_dir: Path | str) -> dict[str, Any]:
+    """What a run's record says of its first start; empty for runs of older versions, and without a record."""
+    try:
+        records = read_records(run_dir)
+    except ValueError:
+        return {}
+    return next((record for record in records if record["kind"] == "provenance"), {})
 
 
 def environment_of(config: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,224 @@
+"""`python -m registry evaluate`: the saved networks of a run play many episodes, kept with every action.
+
+    evaluation.json     which networks, which task, what came of it
+    episodes.jsonl      one line an episode: seed, return, length, decisions, metrics, actions
+    agent.safetensors   the networks
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable, Mapping, Sequence
+
+import numpy as np
+
+from async_envs.core.errors import unknown_name
+from async_envs.core.seeding import ABSOLUTE, HELD_OUT, episode_seed
+from registry.evaluation import Episode, agent_weights, as_safetensors, evaluate
+from registry.outcome import mean_and_error
+from registry.provenance import environment_of, provenance_of_run, resolved
+from registry.recorder import read_records
+from registry.resume import read_config
+from registry.verify import find_run, saved_weights
+
+__all__ = ["Found", "evaluate_run", "find_model", "read_episodes", "told"]
+
+SCHEMA = 1
+EVALUATION, EPISODES, WEIGHTS = "evaluation.json", "episodes.jsonl", "agent.safetensors"
+STREAMS = (ABSOLUTE, HELD_OUT)
+BEST, LAST = "best", "last"
+LONGEST_LINE = 16 * 2**20  # bytes; the longest episodes of ours take 0.1 MiB
+
+NO_BEST = "{run}: no best model lies there. Train with save_best_model=True, or evaluate --model last."
+NO_MODEL = "{run}: no networks of step {step} lie there, expected {known}. Name one of these."
+NOTHING_SAVED = "{run}: neither models nor checkpoints lie there. Train with save_model=True or save_best_model=True."
+BAD_BEST = "{path}: damaged ({error}). Evaluate --model last, or resume the run."
+NOT_OURS = "{out}: holds {name!r}, which is no file of an evaluation. Name a folder of its own with --out."
+NOT_A_FOLDER = "{out}: is a file. Name a folder with --out."
+BAD_LINE = "{path}: line {line} is no episode ({error}). Restore the file from a copy."
+
+
+@dataclass(frozen=True)
+class Found:
+    """Saved networks of a run."""
+
+    folder: Path  # models/best, models/<step> or checkpoints/<step>
+    step: int  # environment steps of training before they were saved
+    test_return: float | None  # mean return of the test at that step, if one was held
+
+
+def evaluate_run(
+    run_dir: Path | str,
+    model: str = BEST,
+    n_episodes: int = 320,
+    seeds_from: str = ABSOLUTE,
+    out: Path | str | None = None,
+    run_seed: int | None = None,
+) -> dict[str, Any]:
+    """Evaluate networks of a run greedily and write the three files, all or none.
+
+    Args:
+        run_dir: the run's folder.
+        model: "best", "last", or a step.
+        n_episodes: episode k has the seed `episode_seed(run seed, seeds_from, k)`.
+        seeds_from: "absolute" or "held_out".
+        out: the folder to write; None takes `evaluation` in the run's folder.
+        run_seed: None takes the run's own seed.
+
+    Returns:
+        what evaluation.json holds.
+
+    Raises:
+        ValueError: no run, no such networks, networks that do not fit, or a folder of something else; one line.
+        OSError: the disk refused twice.
+    """
+    import torch
+
+    from epymarl_lite.utils.files import write_folder
+
+    run = find_run(Path(run_dir))
+    config = read_config(run)
+    target = check_out(run / "evaluation" if out is None else Path(out))
+    if seeds_from not in STREAMS:
+        raise ValueError(unknown_name("evaluate", "stream of seeds", seeds_from, STREAMS))
+    found = find_model(run, model)
+    weights = agent_weights(found.folder)
+    seed = int(config["seed"]) if run_seed is None else run_seed
+    torch.set_num_threads(config["threads"])
+    episodes = evaluate(config, weights, [episode_seed(seed, seeds_from, k) for k in range(n_episodes)])
+    report = {
+        "schema": SCHEMA,
+        "algorithm": config["name"],
+        "key": config["env_args"]["key"],
+        "model": model if model in (BEST, LAST) else "step",
+        "step": found.step,
+        "test_return": found.test_return,
+        "n": len(episodes),
+        "return_mean": float(np.mean([episode.values["return"] for episode in episodes])),
+        "seeds": {"run_seed": seed, "stream": seeds_from},
+        "environment": environment_of(config),
+        "trained_environment": provenance_of_run(run).get("environment"),
+        "config": resolved(config),
+    }
+
+    def fill(folder: Path) -> None:
+        (folder / EVALUATION).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        (folder / EPISODES).write_text("".join(map(episode_line, episodes)), encoding="utf-8")
+        (folder / WEIGHTS).write_bytes(as_safetensors(weights))
+
+    write_folder(target, fill)
+    return {**report, "values": [episode.values for episode in episodes], "folder": str(target)}
+
+
+def check_out(out: Path) -> Path:
+    """`out`, unless it is a file or a folder that holds anything but an evaluation: it will be replaced whole."""
+    if out.is_file():
+        raise ValueError(NOT_A_FOLDER.format(out=out))
+    if out.is_dir():
+        others = sorted(set(os.listdir(out)) - {EVALUATION, EPISODES, WEIGHTS})
+        if others:
+            raise ValueError(NOT_OURS.format(out=out, name=others[0]))
+    return out
+
+
+def find_model(run: Path, model: str) -> Found:
+    """The networks of a run that "best", "last" or a step names.
+
+    Raises:
+        ValueError: there are none; one line.
+    """
+    if model == BEST:
+        return _find_best(run)
+    folders = saved_weights(run)
+    if not folders:
+        raise ValueError(NOTHING_SAVED.format(run=run))
+    if model == LAST:
+        folder = folders[0]
+    else:
+        named = [folder for folder in folders if folder.name == model]
+        if not named:
+            known = ", ".join(dict.fromkeys([BEST, LAST, *(folder.name for folder in folders)]))
+            raise ValueError(NO_MODEL.format(run=run, step=model, known=known))
+        folder = named[0]
+    step = int(folder.name)
+    tests = [r for r in read_records(run) if r["kind"] == "test" and r["t_env"] == step and r["episodes"]]
+    returns = [episode["return"] for episode in tests[-1]["episodes"]] if tests else []
+    return Found(folder, step, float(np.mean(returns)) if returns else None)
+
+
+def _find_best(run: Path) -> Found:
+    path = run / "models" / BEST / "best.json"
+    if not path.is_file():
+        raise ValueError(NO_BEST.format(run=run))
+    try:
+        told_best = json.loads(path.read_text(encoding="utf-8"))
+        return Found(path.parent, int(told_best["t_env"]), float(told_best["return_mean"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(BAD_BEST.format(path=path, error=error)) from error
+
+
+def episode_line(episode: Episode) -> str:
+    """One line of episodes.jsonl."""
+    told_episode = {"seed": episode.seed, **episode.values, "actions": episode.actions.tolist()}
+    return json.dumps(told_episode, allow_nan=False) + "\n"
+
+
+def read_episodes(path: Path | str) -> list[Episode]:
+    """The episodes of an episodes.jsonl.
+
+    Raises:
+        ValueError: no such file, or a line that is no episode; one line.
+    """
+    path = Path(path)
+    episodes = []
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(_lines(file, path), start=1):
+                episodes.append(_episode(line, path, number))
+    except OSError as error:
+        raise ValueError(BAD_LINE.format(path=path, line=1, error=error.strerror)) from error
+    return episodes
+
+
+def _lines(file: Any, path: Path) -> Iterable[bytes]:
+    number = 0
+    while line := file.readline(LONGEST_LINE):
+        number += 1
+        if not line.endswith(b"\n"):
+            raise ValueError(BAD_LINE.format(path=path, line=number, error="it is cut short or too long"))
+        yield line
+
+
+def _episode(line: bytes, path: Path, number: int) -> Episode:
+    try:
+        values = json.loads(line)
+        seed, actions = values.pop("seed"), values.pop("actions")
+        if type(seed) is not int or not 0 <= seed < 2**64:
+            raise ValueError(f"seed {seed!r}")
+        if not isinstance(actions, list) or not actions:
+            raise ValueError("no actions")
+        table = np.array(actions)
+        if table.dtype.kind != "i" or table.ndim != 2:
+            raise ValueError("actions that are no table of whole numbers")
+        for name in ("return", "length", "decisions"):
+            if type(values[name]) not in (int, float):
+                raise ValueError(f"{name}={values[name]!r}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+        raise ValueError(BAD_LINE.format(path=path, line=number, error=reason)) from error
+    return Episode(seed, values, table.astype(np.int64))
+
+
+def told(report: Mapping[str, Any]) -> str:
+    """What came of an evaluation, in one line."""
+    values: Sequence[Mapping[str, Any]] = report["values"]
+    parts = [
+        f"{words} {mean_and_error([each[name] for each in values])}"
+        for name, words in (("battle_won", "win rate"), ("return", "return"))
+        if all(name in each for each in values)
+    ]
+    return (
+        f"{report['algorithm']} on {report['key']}, {report['model']} networks (step {report['step']:,}): "
+        f"{', '.join(parts)} ({report['n']} episodes, ± standard error). {report['folder']}"
+    )
