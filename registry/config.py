@@ -35,6 +35,7 @@ IN_ENV_ARGS = "{given}={value!r}: this is a key of env_args. Write env_args.{giv
 ONE_AT_A_TIME = (
     "runner=episode: batch_size_run={given} is not accepted, it plays one at a time. Set batch_size_run=1."
 )
+NO_BEST = "save_best_model=True: the host {host} keeps no best model. Use the embedded host, or save_model=True."
 NO_WANDB_PLACE = "use_wandb=True: {missing} is not set. Set wandb_team and wandb_project."
 NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac`. Known: {known}."
 BAD_YAML = "{path}: this is not a configuration ({error}). Mend the file."
@@ -199,6 +200,8 @@ def check(
         check_task(final["env_args"])
     check_config(final)
     check_names(host, final)
+    if final["save_best_model"] and not host.is_ours:
+        raise ValueError(NO_BEST.format(host=host.name))
     host.check(final, options)
     check_results_root(final["local_results_path"])
     check_checkpoint(final)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from registry.command_line import new_experiment
+from registry.config import OURS, read_yaml
 from registry.hosts import select
 from registry.launch import execute
 from registry.observer import RunFolder
@@ -43,7 +44,7 @@ def resume(run_dir: str | os.PathLike[str]) -> int:
         if begins_anew:
             print(ANEW.format(folder=folder), file=sys.stderr)
         experiment = new_experiment()
-        experiment.add_config(config)
+        experiment.add_config({**switches(), **config})  # an older run knew fewer of them
         experiment.observers.append(RunFolder(folder.parent, resume=folder, lock=lock))
         return execute(
             host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder,
@@ -63,6 +64,12 @@ def ended_before_a_checkpoint(folder: Path, records: Sequence[Mapping[str, Any]]
     steps = {record["t_env"] for record in records if "t_env" in record}
     is_early = interval > 0 and len({step for step in steps if step >= interval}) <= 1
     return is_early and not saved_steps(folder / "checkpoints")
+
+
+def switches() -> dict[str, Any]:
+    """Our own switches with their defaults."""
+    known = read_yaml(OURS / "envs" / "async.yaml")
+    return {name: value for name, value in known.items() if name not in ("env", "env_args")}
 
 
 def read_config(folder: Path) -> dict[str, Any]:

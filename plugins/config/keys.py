@@ -91,6 +91,7 @@ class OurKeys:
     updates_per_episode: Annotated[float, Bounds(above=0)]
     checkpoint_interval: Annotated[int, Bounds(low=0)]
     checkpoint_buffer: bool
+    save_best_model: bool
     progress: bool
     paper: bool
     threads: Annotated[int, Bounds(low=1)]

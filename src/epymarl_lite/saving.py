@@ -97,6 +97,7 @@ class Saver:
             "counters": {name: getattr(training, name) for name in COUNTERS},
             "buffer": training.buffer.resume_state(),
             "has_episodes": self._with_buffer,
+            "best": training.best.resume_state(),
             "recorder": recorder.position() if hasattr(recorder, "position") else None,
             "wall_s": recorder.wall_s() if hasattr(recorder, "wall_s") else None,
             "random": random_states(),
@@ -131,6 +132,7 @@ class Saver:
                 "%s holds no replay buffer (checkpoint_buffer=False); learning waits until it is filled.",
                 loaded.path,
             )
+        training.best.load_resume_state(state.get("best") if is_own else None)  # older checkpoints have none
         if is_own and state["recorder"] is not None:
             told = state.get("wall_s")  # older checkpoints do not tell
             training.recorder.rewind(state["recorder"], *([] if told is None else [told]))

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch as th
 
+from epymarl_lite.best import Best
 from epymarl_lite.interrupt import Interrupted, StopRequest
 from epymarl_lite.models import copy_to_wandb, save_models
 from epymarl_lite.progress import Progress, terminal
@@ -44,6 +45,7 @@ class Training:
         self.run_dir, self._stop = Path(run_dir), stop
         self._console = logger.console_logger
         self._saver = Saver(self.run_dir, args.checkpoint_buffer, self._console)
+        self.best = Best(self.run_dir / "models", args.save_best_model)
         self._progress = Progress(args.t_max, logger.console_logger, terminal(), args.progress)
         self.results: dict[str, float] = {}
         self.episode = 0
@@ -52,6 +54,7 @@ class Training:
         self.model_saved_t = 0
         self.checkpoint_t = 0
         self.owed_updates = 0.0
+        self._is_resumed = False
         if hasattr(learner, "use_sampler"):
             learner.use_sampler(self._sample)
 
@@ -68,6 +71,8 @@ class Training:
             "Beginning training: %s on %s, seed %d, host embedded, %s steps",
             self.args.name, task, self.args.seed, f"{self.args.t_max:,}",
         )  # fmt: skip
+        if not self._is_resumed:
+            self.best.begin()
         self._progress.start(self.runner.t_env)
         try:
             while self.runner.t_env <= self.args.t_max:
@@ -91,6 +96,7 @@ class Training:
             CheckpointError: none is there or whole, or it is of another configuration.
         """
         self._saver.resume(self, path)
+        self._is_resumed = True
 
     def test(self) -> None:
         """Play test_nepisode test episodes; training goes on as if they had drawn nothing."""
@@ -102,6 +108,8 @@ class Training:
         self.results = summary(t_env, episodes)
         self._progress.test(self.results.get("win_rate"), self.results["return"])
         self._console.info("%s", sentence(self.results).capitalize())
+        if self.best.consider(self.learner, self.results):
+            self._console.info("The best test so far; its models are kept in models/best.")
 
     def _leave_if_asked(self) -> None:
         if self._stop.signum is None:

@@ -252,6 +252,7 @@ def config(**changes: Any) -> dict[str, Any]:
         "updates_per_episode": 1,
         "checkpoint_interval": 100,
         "checkpoint_buffer": True,
+        "save_best_model": False,
         "progress": False,
         "threads": 1,
         "compact_buffer": True,

@@ -28,6 +28,7 @@ SETTINGS = {
     "t_max": 900,
     "save_model": True,
     "save_model_interval": 300,
+    "save_best_model": True,
     "buffer_size": 30,
     "label": "global_random",
 }
@@ -64,7 +65,7 @@ def final_of(run_dir):
     th.set_printoptions(profile="default")
     episodes = {number: code.tobytes() for number, code in stored_episodes(loaded)}
     newest = {number: episodes[number] for number in sorted(episodes)[-SETTINGS["buffer_size"] :]}
-    models = {str(f.relative_to(run_dir)): f.read_bytes() for f in (run_dir / "models").rglob("*.th")}
+    models = {str(f.relative_to(run_dir)): f.read_bytes() for f in (run_dir / "models").rglob("*.*")}
     return fakes.Recorder(run_dir).lines(), whole_state, newest, models
 
 

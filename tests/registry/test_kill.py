@@ -52,7 +52,7 @@ def wait_for(condition: Any, process: subprocess.Popen[bytes] | None = None, lim
 def test_five_kills_at_random_points_change_nothing() -> None:
     """kill -9 whenever the record has reached a random length, five times in one run of the real command."""
     given = {"t_max": 3000, "batch_size": 4, "buffer_size": 40, "checkpoint_interval": 150}
-    given |= {"test_interval": 300, "save_model": True, "save_model_interval": 700}
+    given |= {"test_interval": 300, "save_model": True, "save_model_interval": 700, "save_best_model": True}
     whole = Path("whole/sacred/mvd/async-poac-1/1")
     command = [*PYTHON, *words(**given, local_results_path="whole")]
     subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
@@ -74,8 +74,8 @@ def test_five_kills_at_random_points_change_nothing() -> None:
     assert_same_run(whole, folder)
     steps = [(r["name"], r["t_env"]) for r in read_records(folder) if r["kind"] == "metric"]
     assert len(steps) == len(set(steps))
-    saved = {path.relative_to(whole): path.read_bytes() for path in (whole / "models").rglob("*.th")}
-    assert saved == {path.relative_to(folder): path.read_bytes() for path in (folder / "models").rglob("*.th")}
+    saved = {path.relative_to(whole): path.read_bytes() for path in (whole / "models").rglob("*.*")}
+    assert saved == {path.relative_to(folder): path.read_bytes() for path in (folder / "models").rglob("*.*")}
 
 
 def die() -> None:
