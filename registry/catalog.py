@@ -4,9 +4,12 @@ A key is written `async:<family>-<variant>`, as in `async:poac-5`; `async:poac` 
 task.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
-from typing import Any, Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Callable, Mapping
 
 from async_envs.core import keys as core_keys
 from async_envs.core.errors import unknown_name
@@ -27,6 +30,8 @@ VIEWS = {
     "parallel": "async_envs.core.views:ParallelView",
     "aec": "async_envs.core.views:AECView",
 }
+
+SCORES = "scores.yaml"  # of a family: reference scores of its tasks, beside the module of its description
 
 VIEW_OPTIONS = ("invalid_actions", "render_mode")
 
@@ -116,3 +121,60 @@ def make(key: str, batch_size: int = 1, view: str | None = None, **options: Any)
     if view is None:
         return simulator
     return load(VIEWS[view])(simulator, **for_view)
+
+
+@dataclass(frozen=True)
+class ReferenceScores:
+    """Fixed returns of a task that others are measured against: (return - random) / (best - random)."""
+
+    random: float  # mean return of uniformly random play over the masks
+    random_error: float  # its standard error
+    best: float  # mean return of the best that is known
+    best_error: float | None  # its standard error, where it was measured by playing
+    best_how: str  # who plays best, or where the figure is from
+    episodes: int  # that each measured mean is over
+    holds_with: tuple[str, ...]  # options that may be changed: the returns keep their meaning
+
+
+def reference_scores(key: str) -> ReferenceScores | None:
+    """The reference scores of a task with its default options, or None where there are none.
+
+    `python -m benchmarks.leaderboard scores` measures them anew.
+
+    Raises:
+        ValueError: an unknown key; one line.
+    """
+    found = family_scores(parse_key(key)[0].name)
+    scores = found.get("tasks", {}).get(canonical_key(key))
+    if scores is None:
+        return None
+    return ReferenceScores(
+        random=float(scores["random"]),
+        random_error=float(scores["random_error"]),
+        best=float(scores["best"]),
+        best_error=None if scores["best_error"] is None else float(scores["best_error"]),
+        best_how=scores["best_how"],
+        episodes=int(found["episodes"]),
+        holds_with=tuple(found["holds_with"]),
+    )
+
+
+def scores_path(name: str) -> Path:
+    """Where the reference scores of a family lie; there may be none yet."""
+    module = FAMILIES[name].partition(":")[0]
+    origin = getattr(find_spec(module), "origin", None)
+    if origin is None:
+        raise ValueError(f"{name}: the module {module} has no file. Install the package as files.")
+    return Path(origin).parent / SCORES
+
+
+@lru_cache(maxsize=None)
+def family_scores(name: str) -> Mapping[str, Any]:
+    """What a family's file of reference scores says; empty where there is none."""
+    import yaml
+
+    path = scores_path(name)
+    if not path.is_file():
+        return {}
+    said: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return said

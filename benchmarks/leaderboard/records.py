@@ -52,6 +52,20 @@ class Tests(Sequence[Test]):
     counts: np.ndarray  # [P] int64, at least 1: episodes of each test
     columns: Mapping[str, np.ndarray]  # name -> [sum of counts] float64, NaN where an episode lacks it
 
+    @classmethod
+    def of(cls, tests: Iterable[Test]) -> "Tests":
+        """Columns of tests that share their values' names."""
+        tests = list(tests)
+        if not tests:
+            return NO_TESTS
+        return cls(
+            np.array([test.step for test in tests], np.int64),
+            np.array([test.decisions for test in tests], np.float64),
+            np.array([test.wall_s for test in tests], np.float64),
+            np.array([len(next(iter(test.values.values()))) for test in tests], np.int64),
+            {name: np.concatenate([test.values[name] for test in tests]) for name in tests[0].values},
+        )
+
     def __len__(self) -> int:
         return len(self.steps)
 

@@ -46,7 +46,7 @@ class Run:
     seed: int
     state: str  # RUNNING, FINISHED, FAILED, REFUSED or NOT_RUN
     reason: str | None  # of a failure, a refusal, or why the task cannot be run
-    tests: Sequence[Test]  # `Tests` of those recorded so far, in rising steps
+    tests: Tests  # a sequence of `Test`: those recorded so far, in rising steps
     absolute: Test | None  # the best model on held-out seeds
     provenance: Mapping[str, Any]  # of the latest start; {} where not recorded
     folder: Path  # of the cell; there may be none yet
