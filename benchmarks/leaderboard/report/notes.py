@@ -63,7 +63,7 @@ def _suites(data: Mapping[str, Any]) -> Iterator[str]:
     counted = {each["n_tasks"] for each in data["aggregates"]}
     if len(counted) > 1:
         yield (
-            f"Aggregates are over {min(counted)} to {max(counted)} tasks, those on which an algorithm has finished runs: "
+            f"Aggregates are over {min(counted)} to {max(counted)} tasks, those where an algorithm has finished runs: "
             "compare only algorithms with the same tasks."
         )
     if len({row["n"] for row in data["rows"] if row["n"]}) > 1:

@@ -70,9 +70,10 @@ def _improvement(protocol: Protocol, finished: Rows) -> list[dict[str, Any]]:
         if shared:
             one, other = ([finals(finished[key, name]) for key in shared] for name in (x, y))
             found = improvement((x, y), one, other)
+            n_x, n_y = (sum(map(len, groups)) for groups in (one, other))
             pairs += [
-                {"x": x, "y": y, **found._asdict(), "n_tasks": len(shared)},
-                {"x": y, "y": x, **_turned(found)._asdict(), "n_tasks": len(shared)},
+                {"x": x, "y": y, **found._asdict(), "n_x": n_x, "n_y": n_y, "n_tasks": len(shared)},
+                {"x": y, "y": x, **_turned(found)._asdict(), "n_x": n_y, "n_y": n_x, "n_tasks": len(shared)},
             ]
     return pairs
 
