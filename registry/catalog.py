@@ -128,7 +128,7 @@ class ReferenceScores:
     """Fixed returns of a task that others are measured against: (return - random) / (best - random)."""
 
     random: float  # mean return of uniformly random play over the masks
-    random_error: float  # its standard error
+    random_error: float | None  # its standard error; None where every episode is the same
     best: float  # mean return of the best that is known
     best_error: float | None  # its standard error, where it was measured by playing
     best_how: str  # who plays best, or where the figure is from
@@ -150,9 +150,9 @@ def reference_scores(key: str) -> ReferenceScores | None:
         return None
     return ReferenceScores(
         random=float(scores["random"]),
-        random_error=float(scores["random_error"]),
+        random_error=scores["random_error"],
         best=float(scores["best"]),
-        best_error=None if scores["best_error"] is None else float(scores["best_error"]),
+        best_error=scores["best_error"],
         best_how=scores["best_how"],
         episodes=int(found["episodes"]),
         holds_with=tuple(found["holds_with"]),

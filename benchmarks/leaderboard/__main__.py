@@ -14,6 +14,7 @@ VERBS = {
     "retry": ("benchmarks.leaderboard.commands.retry:command", "Let failed cells be run again."),
     "report": ("benchmarks.leaderboard.commands.report:command", "Write tables, curves and the page."),
     "export": ("benchmarks.leaderboard.commands.export:command", "Write results for other tools."),
+    "scores": ("benchmarks.leaderboard.commands.scores:command", "Measure the tasks' reference scores anew."),
     "submit": ("benchmarks.leaderboard.commands.submit:command", "Pack results for others to verify."),
     "verify": ("benchmarks.leaderboard.commands.verify:command", "Check a submission, tier by tier."),
     "add": ("benchmarks.leaderboard.commands.add:command", "Put a verified submission into the table."),

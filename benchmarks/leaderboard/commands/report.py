@@ -1,4 +1,4 @@
-"""`report`: tables, curves and the page of a results folder."""
+"""The verb report: tables, curves and the page of a results folder."""
 
 import json
 import logging
@@ -7,18 +7,20 @@ from typing import Any, Mapping
 
 import click
 
+from benchmarks.leaderboard.commands.options import results_option
+
 __all__ = ["FOLDER", "command", "write_report"]
 
 FOLDER = "report"  # in the results folder
-DISK = "leaderboard: the report could not be written ({error}). Free space or name another --out, then ask again."
+DISK = "report: the report could not be written ({error}). Free space or name another --out, then ask again."
 
 
-@click.command("report")
-@click.option("--results", default="results/leaderboard", show_default=True, help="The results folder.")
-@click.option("--out", default=None, help="Folder of the report; RESULTS/report by default.")
-@click.option("--title", default=None, help="Title of the report; the protocol's name by default.")
+@click.command()
+@results_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Its folder; RESULTS/report by default.")
+@click.option("--title", help="Title of the report; the protocol's name by default.")
 @click.option("--no-plots", is_flag=True, help="Leave the pictures out.")
-def command(results: str, out: str | None, title: str | None, no_plots: bool) -> None:
+def command(results: Path, out: Path | None, title: str | None, no_plots: bool) -> None:
     """Write report.md, index.html, the pictures and report.json of a results folder.
 
     \b
@@ -31,9 +33,8 @@ def command(results: str, out: str | None, title: str | None, no_plots: bool) ->
 
     logging.getLogger("matplotlib").setLevel(logging.WARNING)
     data = report_data(read_results(results, COLUMNS), title)
-    folder = Path(out) if out is not None else Path(results) / FOLDER
     try:
-        written = write_report(data, folder, not no_plots)
+        written = write_report(data, out or results / FOLDER, not no_plots)
     except OSError as error:
         raise ValueError(DISK.format(error=error)) from error
     finished = sum(row["n"] for row in data["rows"])

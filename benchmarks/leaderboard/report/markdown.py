@@ -3,6 +3,8 @@
 import re
 from typing import Any, Iterable, Mapping, Sequence
 
+from registry.config import folder_name
+
 __all__ = ["markdown"]
 
 NONE = "–"
@@ -96,7 +98,7 @@ def _task(task: Mapping[str, Any], data: Mapping[str, Any], titles: Mapping[str,
             _states(row["states"]),
             *[text(row["tier"] or NONE)] * has_tier,
         ])  # fmt: skip
-    return "\n\n".join([head, " ".join(about), table(lines), *_pictures(plots, f"curve-{task['title']}")])
+    return "\n\n".join([head, " ".join(about), table(lines), *_pictures(plots, f"/curve-{folder_name(task['title'])}")])
 
 
 def _states(states: Mapping[str, int]) -> str:
@@ -104,7 +106,9 @@ def _states(states: Mapping[str, int]) -> str:
 
 
 def _pictures(plots: Sequence[str], *stems: str) -> list[str]:
-    return [f"![{text(name.rpartition('.')[0])}]({name})" for name in plots if re.sub(r"\.png$", "", name).endswith(stems)]
+    """Those of the pictures whose path ends so."""
+    shown = [(name, name.removesuffix(".png")) for name in plots]
+    return [f"![{text(stem.rpartition('/')[2])}]({name})" for name, stem in shown if stem.endswith(stems)]
 
 
 def _suite(data: Mapping[str, Any], titles: Mapping[str, str], plots: Sequence[str]) -> str:
@@ -116,10 +120,10 @@ def _suite(data: Mapping[str, Any], titles: Mapping[str, str], plots: Sequence[s
         found = [with_interval(each[name], each["n_runs"], "point") for name in names]
         lines.append([text(titles[each["algorithm"]]), str(each["n_tasks"]), *found])
     parts = ["## All tasks", "Of normalised final returns; n counts the runs of all tasks.", table(lines)]
-    parts += _pictures(plots, "aggregates", "profiles")
+    parts += _pictures(plots, "/aggregates", "/profiles")
     if data["improvement"]:
         parts += ["### Probability that a run of the row beats a run of the column", _improvement(data, titles)]
-    return "\n\n".join([*parts, *_pictures(plots, "improvement", "efficiency")])
+    return "\n\n".join([*parts, *_pictures(plots, "/improvement", "/efficiency")])
 
 
 def _improvement(data: Mapping[str, Any], titles: Mapping[str, str]) -> str:

@@ -18,7 +18,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 DASHES = ("-", "--", ":", "-.")
 MANY = 7  # algorithms from which shades overlap too much to tell: intervals become thin lines
 FORMATS = ("png", "svg")
-STYLE = {"font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True, "svg.hashsalt": "leaderboard"}
+STYLE: Any = {
+    "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True, "svg.hashsalt": "leaderboard",
+}  # fmt: skip
 AGGREGATES = {"iqm": "interquartile mean", "median": "median", "mean": "mean", "optimality_gap": "optimality gap"}
 
 
@@ -62,6 +64,7 @@ def _save(figure: Any, stem: Path) -> str:
         content = io.BytesIO()
         metadata = {"Date": None} if suffix == "svg" else {"Software": None}  # the same report, the same bytes
         figure.savefig(content, format=suffix, dpi=130, metadata=metadata)
+        figure.set_layout_engine("none")  # where things stand is found out once
         write_file(stem.with_name(f"{stem.name}.{suffix}"), content.getvalue())
     return f"{stem.name}.png"
 
@@ -77,8 +80,14 @@ def _titles(data: Mapping[str, Any]) -> dict[str, str]:
     return {each["name"]: each["title"] for each in data["algorithms"]}
 
 
-def _bands(axis: Any, x: Mapping[str, Sequence[float]], bands: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str],
-           names: Sequence[str], middle: str) -> None:  # fmt: skip
+def _bands(
+    axis: Any,
+    x: Mapping[str, Sequence[float]],
+    bands: Mapping[str, Mapping[str, Any]],
+    labels: Mapping[str, str],
+    names: Sequence[str],
+    middle: str,
+) -> None:
     """Lines with their intervals, in the order and looks of the algorithms `names`."""
     for name, look in looks(names).items():
         if name not in bands:
