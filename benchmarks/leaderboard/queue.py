@@ -34,7 +34,7 @@ from benchmarks.leaderboard.cells import (
 from benchmarks.leaderboard.protocol import FILE, Protocol
 from epymarl_lite.utils.files import write_file
 
-__all__ = ["Claim", "Queue", "Taken", "begin", "is_held", "open_queue"]
+__all__ = ["Claim", "Queue", "Taken", "begin", "check_same", "is_held", "open_queue"]
 
 ENDED = (FINISHED, FAILED, REFUSED)
 _WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
@@ -222,7 +222,17 @@ def begin(results: Path, protocol: Protocol) -> None:
             text = json.dumps(protocols.as_dict(protocol), indent=1, ensure_ascii=False)
             write_file(path, (text + "\n").encode())
             return
-        old = protocols.load(path)
+    check_same(results, protocol)
+
+
+def check_same(results: Path, protocol: Protocol) -> None:
+    """Refuse a folder that was begun with another protocol.
+
+    Raises:
+        ValueError: it was, or its protocol was edited since; one line.
+    """
+    path = results / FILE
+    old = protocols.load(path)
     if old.hash != protocol.hash:
         raise ValueError(OTHER.format(results=results, old=old, new=protocol, path=path))
 
