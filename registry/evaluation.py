@@ -32,6 +32,7 @@ NOT_SAFE = (
 )
 NOT_NUMBERS = "{path}: {name!r} holds {what}, expected finite floating-point numbers. Take other networks."
 NO_ACTIONS = "{key}: episode with seed {seed}: actions of shape {shape}, expected [steps, {n}] whole numbers."
+LACKS = "{where}: the configuration lacks {key!r}. Use the run's whole configuration, as its config.json holds it."
 TOO_WIDE = "{where}: hidden_dim={given} is more than all {n} numbers of these networks. Use their own configuration."
 
 
@@ -127,14 +128,14 @@ def checked_settings(config: Mapping[str, Any], where: str = WHERE) -> dict[str,
     env_args = dict(config.get("env_args") or {})
     if config.get("env") != ENV or not catalog.is_key(env_args.get("key")):
         raise ValueError(OTHER_TASK.format(where=where, key=env_args.get("key")))
-    if config.get("mac") not in CONTROLLERS:
-        raise ValueError(NOT_OURS.format(where=where, mac=config.get("mac"), known=", ".join(CONTROLLERS)))
     env_args.pop("seed", None)
     configuration.check_task(env_args)
     check_config(config)
+    if config.get("mac") not in CONTROLLERS:
+        raise ValueError(NOT_OURS.format(where=where, mac=config.get("mac"), known=", ".join(CONTROLLERS)))
     agents = POLICIES if config["mac"] == "policy_mac" else AGENTS
-    if config["agent"] not in agents:
-        raise ValueError(unknown_name(where, "agent", config["agent"], agents))
+    if config.get("agent") not in agents:
+        raise ValueError(unknown_name(where, "agent", config.get("agent"), agents))
     return {
         **config, "env_args": env_args, "evaluation_epsilon": 0.0, "test_greedy": True, "batch_size_run": 1,
     }  # fmt: skip
@@ -151,14 +152,17 @@ def build_controller(
     from plugins.controllers import CONTROLLERS
     from plugins.learners.files import check_parameters
 
-    n_numbers = sum(value.numel() for value in weights.values())
-    if settings["hidden_dim"] > n_numbers:  # before anything of that size is made
+    n_numbers = sum(value.numel() for value in weights.values() if isinstance(value, Tensor))
+    if settings.get("hidden_dim", 0) > n_numbers:  # before anything of that size is made
         raise ValueError(TOO_WIDE.format(where=where, given=settings["hidden_dim"], n=n_numbers))
     args = SimpleNamespace(**settings)
     args.n_agents, args.n_actions = simulator.n_agents, simulator.n_actions
     scheme = {"obs": {"vshape": simulator.obs_dim}, "state": {"vshape": simulator.state_dim}}
-    with torch.random.fork_rng(devices=[]):  # parameters are drawn, and replaced
-        mac = catalog.load(CONTROLLERS[args.mac])(scheme, {"agents": simulator.n_agents}, args)
+    try:
+        with torch.random.fork_rng(devices=[]):  # parameters are drawn, and replaced
+            mac = catalog.load(CONTROLLERS[args.mac])(scheme, {"agents": simulator.n_agents}, args)
+    except AttributeError as error:
+        raise ValueError(LACKS.format(where=where, key=error.name)) from error
     check_parameters(where, weights, mac.agent)
     mac.agent.double()
     mac.agent.load_state_dict(weights)

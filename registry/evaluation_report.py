@@ -1,15 +1,16 @@
 """`python -m registry evaluate`: the saved networks of a run play many episodes, kept with every action.
 
-    evaluation.json     which networks, which task, what came of it
+    evaluation.json     which networks (step, and the mean return of the test at that step), which task
     episodes.jsonl      one line an episode: seed, return, length, decisions, metrics, actions
     agent.safetensors   the networks
 """
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Mapping
 
 import numpy as np
 
@@ -22,13 +23,12 @@ from registry.recorder import read_records
 from registry.resume import read_config
 from registry.verify import find_run, saved_weights
 
-__all__ = ["Found", "evaluate_run", "find_model", "read_episodes", "told"]
+__all__ = ["Found", "evaluate_run", "find_model", "told"]
 
 SCHEMA = 1
 EVALUATION, EPISODES, WEIGHTS = "evaluation.json", "episodes.jsonl", "agent.safetensors"
 STREAMS = (ABSOLUTE, HELD_OUT)
 BEST, LAST = "best", "last"
-LONGEST_LINE = 16 * 2**20  # bytes; the longest episodes of ours take 0.1 MiB
 
 NO_BEST = "{run}: no best model lies there. Train with save_best_model=True, or evaluate --model last."
 NO_MODEL = "{run}: no networks of step {step} lie there, expected {known}. Name one of these."
@@ -36,7 +36,7 @@ NOTHING_SAVED = "{run}: neither models nor checkpoints lie there. Train with sav
 BAD_BEST = "{path}: damaged ({error}). Evaluate --model last, or resume the run."
 NOT_OURS = "{out}: holds {name!r}, which is no file of an evaluation. Name a folder of its own with --out."
 NOT_A_FOLDER = "{out}: is a file. Name a folder with --out."
-BAD_LINE = "{path}: line {line} is no episode ({error}). Restore the file from a copy."
+CHANGED = "%s: its task has changed since it was trained (environment %s, now %s). The episodes are of the task as it is."
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ class Found:
     folder: Path  # models/best, models/<step> or checkpoints/<step>
     step: int  # environment steps of training before they were saved
     test_return: float | None  # mean return of the test at that step, if one was held
+
+
+_log = logging.getLogger(__name__)
 
 
 def evaluate_run(
@@ -67,7 +70,7 @@ def evaluate_run(
         run_seed: None takes the run's own seed.
 
     Returns:
-        what evaluation.json holds.
+        what evaluation.json holds, and "episodes": the episodes played; "folder": where the files lie.
 
     Raises:
         ValueError: no run, no such networks, networks that do not fit, or a folder of something else; one line.
@@ -89,18 +92,15 @@ def evaluate_run(
     episodes = evaluate(config, weights, [episode_seed(seed, seeds_from, k) for k in range(n_episodes)])
     report = {
         "schema": SCHEMA,
-        "algorithm": config["name"],
-        "key": config["env_args"]["key"],
-        "model": model if model in (BEST, LAST) else "step",
         "step": found.step,
         "test_return": found.test_return,
         "n": len(episodes),
-        "return_mean": float(np.mean([episode.values["return"] for episode in episodes])),
-        "seeds": {"run_seed": seed, "stream": seeds_from},
         "environment": environment_of(config),
-        "trained_environment": provenance_of_run(run).get("environment"),
         "config": resolved(config),
     }
+    trained_in = provenance_of_run(run).get("environment")
+    if trained_in not in (None, report["environment"]):
+        _log.warning(CHANGED, run, trained_in[:8], str(report["environment"])[:8])
 
     def fill(folder: Path) -> None:
         (folder / EVALUATION).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -108,7 +108,7 @@ def evaluate_run(
         (folder / WEIGHTS).write_bytes(as_safetensors(weights))
 
     write_folder(target, fill)
-    return {**report, "values": [episode.values for episode in episodes], "folder": str(target)}
+    return {**report, "episodes": episodes, "folder": target}
 
 
 def check_out(out: Path) -> Path:
@@ -164,61 +164,16 @@ def episode_line(episode: Episode) -> str:
     return json.dumps(told_episode, allow_nan=False) + "\n"
 
 
-def read_episodes(path: Path | str) -> list[Episode]:
-    """The episodes of an episodes.jsonl.
-
-    Raises:
-        ValueError: no such file, or a line that is no episode; one line.
-    """
-    path = Path(path)
-    episodes = []
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(_lines(file, path), start=1):
-                episodes.append(_episode(line, path, number))
-    except OSError as error:
-        raise ValueError(BAD_LINE.format(path=path, line=1, error=error.strerror)) from error
-    return episodes
-
-
-def _lines(file: Any, path: Path) -> Iterable[bytes]:
-    number = 0
-    while line := file.readline(LONGEST_LINE):
-        number += 1
-        if not line.endswith(b"\n"):
-            raise ValueError(BAD_LINE.format(path=path, line=number, error="it is cut short or too long"))
-        yield line
-
-
-def _episode(line: bytes, path: Path, number: int) -> Episode:
-    try:
-        values = json.loads(line)
-        seed, actions = values.pop("seed"), values.pop("actions")
-        if type(seed) is not int or not 0 <= seed < 2**64:
-            raise ValueError(f"seed {seed!r}")
-        if not isinstance(actions, list) or not actions:
-            raise ValueError("no actions")
-        table = np.array(actions)
-        if table.dtype.kind != "i" or table.ndim != 2:
-            raise ValueError("actions that are no table of whole numbers")
-        for name in ("return", "length", "decisions"):
-            if type(values[name]) not in (int, float):
-                raise ValueError(f"{name}={values[name]!r}")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
-        raise ValueError(BAD_LINE.format(path=path, line=number, error=reason)) from error
-    return Episode(seed, values, table.astype(np.int64))
-
-
 def told(report: Mapping[str, Any]) -> str:
     """What came of an evaluation, in one line."""
-    values: Sequence[Mapping[str, Any]] = report["values"]
+    values = [episode.values for episode in report["episodes"]]
     parts = [
         f"{words} {mean_and_error([each[name] for each in values])}"
         for name, words in (("battle_won", "win rate"), ("return", "return"))
         if all(name in each for each in values)
     ]
+    config = report["config"]
     return (
-        f"{report['algorithm']} on {report['key']}, {report['model']} networks (step {report['step']:,}): "
+        f"{config['name']} on {config['env_args']['key']}, networks of step {report['step']:,}: "
         f"{', '.join(parts)} ({report['n']} episodes, ± standard error). {report['folder']}"
     )

@@ -65,9 +65,9 @@ def command_line(argv: Sequence[str]) -> str:
 
 
 def resolved(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without the folder that results go to, as plain JSON values."""
+    """The configuration without the folder that results go to, as plain JSON values, sorted."""
     kept = {name: value for name, value in config.items() if name != "local_results_path"}
-    plain: dict[str, Any] = json.loads(json.dumps(kept, default=str))
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=str, sort_keys=True))
     return plain
 
 

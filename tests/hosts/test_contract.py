@@ -129,3 +129,22 @@ def test_environment_shows_proxies_on_every_host(host, tmp_path, monkeypatch):
     watched, heard = train(host, "vdn", tmp_path, monkeypatch, env_args={"vsp": True})
     assert watched.batches[-1]["obs"].shape[2] == 6
     check_trained(watched, heard, TINY["target_update_interval_or_tau"])
+
+
+def test_decisions_are_counted_on_every_host(host, tmp_path, monkeypatch):
+    """By the vector runner for the record, and in the statistics of whatever runner plays."""
+    _, heard = train(host, "qmix", tmp_path / "a", monkeypatch, test_interval=80)
+    assert len(heard.decisions) > 1 and heard.decisions == sorted(set(heard.decisions))
+    assert all(episode["decisions"] > 0 for _, episodes in heard.tests for episode in episodes)
+    assert {"decisions_mean", "test_decisions_mean"} <= set(heard.stats)
+    _, heard = train(host, "qmix", tmp_path / "b", monkeypatch, runner="episode", batch_size_run=1, test_interval=80)
+    assert all(0 < value <= 60 for _, value in heard.stats["test_decisions_mean"])
+
+
+def test_a_best_model_is_kept_or_refused_in_one_line(host, tmp_path, monkeypatch):
+    if host.is_ours:
+        train(host, "qmix", tmp_path, monkeypatch, save_best_model=True)
+        assert (tmp_path / "models" / "best" / "best.json").is_file()
+        return
+    with pytest.raises(ValueError, match=f"save_best_model=True: the host {host.name} keeps no best model"):
+        train(host, "qmix", tmp_path, monkeypatch, save_best_model=True)
