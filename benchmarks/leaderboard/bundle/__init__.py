@@ -1,0 +1,1 @@
+"""Submission bundles: results that somebody else can check. `docs/bundles.md` describes the form."""

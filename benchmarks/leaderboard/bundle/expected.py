@@ -1,0 +1,72 @@
+"""The configuration that a protocol asks for, put together again from this version's files."""
+
+import json
+from copy import deepcopy
+from functools import lru_cache
+from typing import Any, Iterator, Mapping
+
+from benchmarks.ablations.plan import nested
+from benchmarks.leaderboard.bundle.refusal import harmless
+from benchmarks.leaderboard.protocol import Protocol, Task
+from registry import config as configuration
+from registry.hosts import select
+
+__all__ = ["config_differences", "expected_config"]
+
+# What a run may choose for itself: where it runs, what it writes and shows. Results do not depend on any of it.
+FREE = frozenset(
+    "buffer_cpu_only checkpoint_buffer checkpoint_interval checkpoint_path compact_buffer device hypergroup label "
+    "learner_log_interval load_step local_results_path log_interval progress runner_log_interval save_best_model "
+    "save_model save_model_interval threads use_cuda use_tensorboard use_wandb wandb_mode wandb_project "
+    "wandb_save_model wandb_team".split()
+)
+
+
+def expected_config(protocol: Protocol, task: Task, algorithm: str, seed: int) -> dict[str, Any]:
+    """The whole configuration of a cell, as a run of this version would record it.
+
+    Raises:
+        ValueError: the protocol's settings are not accepted; one line.
+    """
+    settings = {
+        **protocol.settings,
+        **task.settings,
+        "env_args.key": task.key,
+        "t_max": task.t_max,
+        "test_interval": protocol.test_interval,
+        "test_nepisode": protocol.test_nepisode,
+    }
+    config = deepcopy(_assembled(algorithm, json.dumps(settings)))
+    config["seed"] = seed
+    return config
+
+
+@lru_cache(maxsize=256)
+def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
+    host = select.choose("embedded")
+    updates = nested(json.loads(settings))
+    config = configuration.assemble(host, algorithm, None, updates)
+    configuration.check_known(config, updates)
+    return configuration.merge(config, updates)
+
+
+def config_differences(
+    given: Mapping[str, Any], expected: Mapping[str, Any]
+) -> Iterator[tuple[str, str, str]]:
+    """(name, value given, value expected) where they differ; the run's own business is passed over."""
+    theirs, ours = dict(_flat(given)), dict(_flat(expected))
+    for name in sorted({*theirs, *ours}):
+        if name.partition(".")[0] in FREE:
+            continue
+        one, other = theirs.get(name), ours.get(name)
+        if one != other or isinstance(one, bool) != isinstance(other, bool):
+            yield harmless(name, 60), harmless(repr(one), 60), harmless(repr(other), 60)
+
+
+def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted names and values; null ones are left out, as they stand for a default."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        elif value is not None:
+            yield f"{before}{name}", list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,43 @@
+"""Which code a bundle comes from: this suite's version, and the hash of every task's own source."""
+
+from importlib import metadata
+from typing import Any, Iterable, Mapping
+
+from benchmarks.leaderboard.protocol import Protocol
+
+__all__ = ["SUITE", "environments", "own_hash", "suite"]
+
+SUITE = "async-epymarl"
+ENV_ARGS = "env_args."
+
+
+def suite() -> dict[str, str]:
+    """Name and version of this suite."""
+    try:
+        version = metadata.version(SUITE)
+    except metadata.PackageNotFoundError:  # run from its folder, not installed
+        version = "0"
+    return {"name": SUITE, "version": version}
+
+
+def environments(protocol: Protocol, tasks: Iterable[str]) -> dict[str, str]:
+    """Task -> hash of its source and of the options that the protocol gives it."""
+    from registry.provenance import environment_hash
+
+    wanted = set(tasks)
+    hashes = {}
+    for task in protocol.tasks:
+        if task.key in wanted:
+            settings = {**protocol.settings, **task.settings}
+            options = {
+                name.removeprefix(ENV_ARGS): value for name, value in settings.items() if name.startswith(ENV_ARGS)
+            }
+            hashes[task.key] = environment_hash(task.key, options)
+    return hashes
+
+
+def own_hash(config: Mapping[str, Any]) -> str | None:
+    """The hash that this code gives the task of a run's configuration; None if it is no task of ours."""
+    from registry.provenance import environment_of
+
+    return environment_of(config)
