@@ -161,7 +161,7 @@ def _find_best(run: Path) -> Found:
 def episode_line(episode: Episode) -> str:
     """One line of episodes.jsonl."""
     told_episode = {"seed": episode.seed, **episode.values, "actions": episode.actions.tolist()}
-    return json.dumps(told_episode, allow_nan=False) + "\n"
+    return json.dumps(told_episode, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def told(report: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ __all__ = ["environment_hash", "environment_of", "provenance", "provenance_of_ru
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
 CORE = "async_envs.core.simulator"  # lies where all that families share does
+SOURCE = ("async_envs", "plugins", "registry", "src")  # of this repository: what runs depend on
 NOT_SOURCE = (".md", ".pyc")
 
 
@@ -116,13 +117,15 @@ def cpu_name() -> str:
 
 
 def source_state() -> dict[str, Any]:
-    """The commit of this source and whether files were changed since; nulls outside of a git checkout."""
+    """The commit of this source, and whether what runs depend on was changed since; nulls outside of a checkout."""
     nothing = {"commit": None, "dirty": None}
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return nothing
     asked = [
-        subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-        for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+        )
+        for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *SOURCE])
     ]
     if any(answer.returncode for answer in asked):
         return nothing
