@@ -36,7 +36,7 @@ NOTHING_SAVED = "{run}: neither models nor checkpoints lie there. Train with sav
 BAD_BEST = "{path}: damaged ({error}). Evaluate --model last, or resume the run."
 NOT_OURS = "{out}: holds {name!r}, which is no file of an evaluation. Name a folder of its own with --out."
 NOT_A_FOLDER = "{out}: is a file. Name a folder with --out."
-CHANGED = "%s: its task has changed since it was trained (environment %s, now %s). The episodes are of the task as it is."
+CHANGED = "%s: its task has changed since it was trained (environment %s, now %s); the task as it is now is played."
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _find_best(run: Path) -> Found:
 def episode_line(episode: Episode) -> str:
     """One line of episodes.jsonl."""
     told_episode = {"seed": episode.seed, **episode.values, "actions": episode.actions.tolist()}
-    return json.dumps(told_episode, allow_nan=False) + "\n"
+    return json.dumps(told_episode, separators=(",", ":"), allow_nan=False) + "\n"
 
 
 def told(report: Mapping[str, Any]) -> str:

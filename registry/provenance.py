@@ -25,7 +25,8 @@ __all__ = ["environment_hash", "environment_of", "provenance", "provenance_of_ru
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
 CORE = "async_envs.core.simulator"  # lies where all that families share does
-NOT_SOURCE = (".md", ".pyc")
+SOURCE = ("async_envs", "plugins", "registry", "src")  # of this repository: what runs depend on
+NO_RULES = (".md", ".pyc", "scores.yaml")  # ends of file names: pages, byte code, reference scores
 
 
 def provenance(config: Mapping[str, Any], argv: Sequence[str], host_name: str) -> dict[str, Any]:
@@ -116,13 +117,15 @@ def cpu_name() -> str:
 
 
 def source_state() -> dict[str, Any]:
-    """The commit of this source and whether files were changed since; nulls outside of a git checkout."""
+    """The commit of this source, and whether what runs depend on was changed since; nulls outside of a checkout."""
     nothing = {"commit": None, "dirty": None}
     if shutil.which("git") is None or not (ROOT / ".git").exists():
         return nothing
     asked = [
-        subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
-        for words in (["rev-parse", "HEAD"], ["status", "--porcelain"])
+        subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(ROOT), *words], capture_output=True, text=True, check=False
+        )
+        for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", *SOURCE])
     ]
     if any(answer.returncode for answer in asked):
         return nothing
@@ -142,14 +145,14 @@ def environment_of(config: Mapping[str, Any]) -> str | None:
     """`environment_hash` of a configuration's task; None if it is not one of ours."""
     env_args = config.get("env_args") or {}
     key = env_args.get("key")
-    return environment_hash(key, env_args) if catalog.is_key(key) else None
+    return environment_hash(str(key), env_args) if catalog.is_key(key) else None
 
 
 def environment_hash(key: str, options: Mapping[str, Any]) -> str:
     """What a task is, as one hash: two runs with the same one have played the same rules.
 
     SHA-256 over the canonical key, the options that are not at their defaults (a file's content in its
-    place), and the source of async_envs/core and of the family's folder, data included, pages left out.
+    place), and the source of async_envs/core and of the family's folder; data included, pages and scores left out.
 
     Args:
         key: e.g. "async:poac-1".
@@ -189,7 +192,7 @@ def _digest(folder: Path) -> str:
     """SHA-256 over the sources and data in `folder`, the same for every way of ending lines."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file() and path.suffix not in NOT_SOURCE:
+        if path.is_file() and not path.name.endswith(NO_RULES):
             content = path.read_bytes().replace(b"\r\n", b"\n")
             digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
             digest.update(content)

@@ -19,6 +19,23 @@ def acts(*rows):
     return np.array(rows, np.int64)
 
 
+def test_decisions_are_counted_while_an_episode_goes_on(mines):
+    """Three decide; then two of them carry (2 steps) and the third decides alone; an ended episode stands still."""
+    assert [0, 0] == mines.decisions.tolist()
+    mines.step(acts([toy.CARRY, toy.CARRY, toy.WAIT], [toy.WAIT, toy.WAIT, toy.WAIT]))
+    assert [3, 3] == mines.decisions.tolist()
+    mines.step(acts([1, 1, toy.WAIT], [toy.WAIT, toy.WAIT, toy.WAIT]))
+    assert [4, 6] == mines.decisions.tolist()
+    mines.terminated[1] = True
+    mines.step(acts([toy.WAIT, toy.WAIT, toy.WAIT], [0, 0, 0]))
+    assert [7, 6] == mines.decisions.tolist()
+    with pytest.raises(ValueError, match="is not available"):
+        mines.step(acts([1, 1, 1], [0, 0, 0]))
+    assert [7, 6] == mines.decisions.tolist()
+    mines.reset([5, 0], np.array([True, False]))
+    assert [0, 6] == mines.decisions.tolist()
+
+
 @pytest.mark.parametrize("batch_size", [0, -1, 1.0, True, "2"])
 def test_batch_size_is_a_whole_number_of_at_least_one(batch_size):
     with pytest.raises(ValueError, match="async:toy-3: batch_size=.* is not accepted"):

@@ -8,6 +8,7 @@ import torch
 
 from async_envs.core.seeding import episode_seed
 from async_envs.core.simulator import Simulator
+from async_envs.core.status import statuses
 from plugins.controllers.async_mac import AsyncMAC
 from tests.plugins.acting import Log, Records, build_runner, make_toy, settings
 
@@ -81,6 +82,21 @@ def test_t_env_counts_the_steps_of_training_only() -> None:
     runner.run(test_mode=True)
     runner.evaluate(3)
     assert runner.t_env == n_steps
+
+
+def test_decisions_are_those_of_training_that_were_carried_out() -> None:
+    """Counted again from what was stored; nobody decides any more at an episode's last observation."""
+    records = Records()
+    runner, _ = build_runner(settings(), recorder=records)
+    n_decisions = 0
+    for _ in range(3):
+        batch = runner.run()
+        last = batch["filled"].sum(1, keepdim=True) - 1
+        carried_out = torch.arange(batch["filled"].shape[1]).view(1, -1, 1) < last
+        n_decisions += int(statuses(batch["avail_actions"].numpy(), carried_out.numpy()).deciding.sum())
+        assert n_decisions == runner.decisions > 0
+        runner.evaluate(2)
+        assert records.decisions[-1] == n_decisions == runner.decisions
 
 
 def test_testing_does_not_change_training() -> None:
