@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
 CORE = "async_envs.core.simulator"  # lies where all that families share does
 NOT_SOURCE = (".md", ".pyc")
+NOT_RULES = (catalog.SCORES,)  # reference scores: measured on an environment, they are no part of it
 
 
 def provenance(config: Mapping[str, Any], argv: Sequence[str], host_name: str) -> dict[str, Any]:
@@ -189,7 +190,7 @@ def _digest(folder: Path) -> str:
     """SHA-256 over the sources and data in `folder`, the same for every way of ending lines."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
-        if path.is_file() and path.suffix not in NOT_SOURCE:
+        if path.is_file() and path.suffix not in NOT_SOURCE and path.name not in NOT_RULES:
             content = path.read_bytes().replace(b"\r\n", b"\n")
             digest.update(f"{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
             digest.update(content)
