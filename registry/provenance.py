@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
 CORE = "async_envs.core.simulator"  # lies where all that families share does
 SOURCE = ("async_envs", "plugins", "registry", "src")  # of this repository: what runs depend on
-NO_RULES = (".md", ".pyc", "scores.yaml")  # ends of file names: pages, byte code, reference scores
+NO_RULES = (".md", ".pyc", catalog.SCORES)  # ends of file names: pages, byte code, reference scores
 
 
 def provenance(config: Mapping[str, Any], argv: Sequence[str], host_name: str) -> dict[str, Any]:

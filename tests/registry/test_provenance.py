@@ -190,6 +190,7 @@ def test_the_hash_follows_source_and_data_and_nothing_else(tmp_path: Path, monke
 
     first = now()
     (folder / "README.md").write_text("a page")
+    (folder / "scores.yaml").write_text("tasks: {}")
     (folder / "rules.pyc").write_bytes(b"byte code")
     (folder / "scores.yaml").write_text("random: -3.5")
     (folder / "rules.py").write_bytes(b"A = 1\r\nB = 2\r\n")

@@ -30,7 +30,10 @@ NOT_A_NUMBER = "the mean return of its last test is {value}"
 
 
 def report_data(
-    results: Results, name: str | None = None, tiers: Mapping[tuple[str, str], str] | None = None
+    results: Results,
+    name: str | None = None,
+    tiers: Mapping[tuple[str, str], str] | None = None,
+    told: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The report of a results folder.
 
@@ -38,6 +41,7 @@ def report_data(
         results: read with at least `COLUMNS`.
         name: title; the protocol's name otherwise.
         tiers: (task, algorithm) -> the tier that a submission reached.
+        told: notes that come before the report's own.
     """
     protocol = results.protocol
     runs = [_checked(run) for run in results.runs]
@@ -70,7 +74,7 @@ def report_data(
         "curves": {task.key: _curves(task, protocol, by_row) for task in protocol.tasks},
         **suite(protocol, finished, scores),
     }
-    return {**data, "notes": notes(data)}
+    return {**data, "notes": [*told, *notes(data)]}
 
 
 def _checked(run: Run) -> Run:
