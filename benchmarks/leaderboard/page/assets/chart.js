@@ -1,6 +1,7 @@
 /* A figure with curves, bands and the values under the pointer or the arrow keys. */
 
 const NARROW = 560;
+const MANY = 8;  /* more curves than this have bands that are seen only under the pointer */
 
 class Chart {
   constructor(figure, spec, algorithms) {
@@ -42,6 +43,7 @@ class Chart {
     this.cursor = element("svg:g", {class: "here"});
     this.svg.replaceChildren(...this.axes(inner, narrow), ...this.references(inner, labelled), ...this.groups.values(),
       ...(labelled ? this.names(series, inner) : []), this.cursor);
+    this.svg.classList.toggle("many", series.length > MANY);
     if (!series.length) this.svg.append(this.label(inner.left + 10, inner.top + 24, "No algorithm is chosen.", "empty"));
     this.legend(labelled ? [] : series);
     this.emphasise(this.strong);
@@ -158,9 +160,9 @@ class Chart {
   /* One algorithm stands out, the others step back; null: all alike. */
   emphasise(algorithm) {
     this.strong = algorithm;
-    for (const group of this.svg.querySelectorAll(".series")) group.classList.remove("dim");
+    for (const group of this.svg.querySelectorAll(".series")) group.classList.remove("dim", "strong");
     if (algorithm === null || !this.groups?.has(algorithm)) return;
-    for (const [a, group] of this.groups) group.classList.toggle("dim", a !== algorithm);
+    for (const [a, group] of this.groups) group.classList.add(a === algorithm ? "strong" : "dim");
     for (const name of this.svg.querySelectorAll("[data-name]")) name.classList.toggle("dim", +name.dataset.name !== algorithm);
   }
 
@@ -208,6 +210,7 @@ class Chart {
     const algorithm = this.algorithms[series.a];
     const px = this.px(series.x[index]), py = this.py(series.y[index]);
     this.at = {series, index};
+    if (this.svg.classList.contains("many")) this.emphasise(series.a);
     this.cursor.setAttribute("class", `here c${algorithm.colour}`);
     this.cursor.replaceChildren(element("svg:line", {x1: px, x2: px, y1: this.inner.top, y2: this.inner.bottom}));
     if (series.low[index] !== null && series.high[index] !== null) {
@@ -218,6 +221,7 @@ class Chart {
   }
 
   leave() {
+    if (this.at && this.svg.classList.contains("many")) this.emphasise(null);
     this.at = null;
     this.cursor?.replaceChildren();
     this.tip.hide();
