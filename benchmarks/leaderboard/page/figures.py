@@ -25,8 +25,9 @@ def kept(n: int, most: int = MOST_POINTS) -> list[int]:
 def figures(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) -> dict[str, Any]:
     """`{"algorithms": […], "charts": {id: chart}}`; chart `task-i` belongs to the report's task i.
 
-    A chart: {"x", "y" (titles), "unit" (of n), "range" (of y, or None), "lines": [{"label", "y"}], "points", "of" (drawn, there
-    are), "series": [{"a": algorithm, "x", "y", "low", "high": lists with None for what is not known, "n": a list, a number, None}]}.
+    A chart: {"x", "y" (titles), "range" (of y, or None), "lines": [{"label", "y"}], "points", "of" (drawn, of how
+    many), "series": [{"a": index of the algorithm, "x", "y", "low", "high": lists with None for what is not known, "n":
+    a list, a number that all points have, or None}]}.
     """
     charts = {}
     for index, task in enumerate(data["tasks"]):
@@ -48,8 +49,13 @@ def figures(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) -> dic
             charts[name] = {**_chart(series, *titles, []), "range": bounds}
     return {
         "algorithms": [
-            {"name": shown(each.name), "title": shown(each.title), "colour": each.colour, "marker": each.marker,
-             "dash": each.dash}
+            {
+                "name": shown(each.name),
+                "title": shown(each.title),
+                "colour": each.colour,
+                "marker": each.marker,
+                "dash": each.dash,
+            }
             for each in algorithms.values()
         ],
         "charts": charts,
@@ -61,10 +67,17 @@ def _references(task: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{"label": label, "y": value} for label, value in known if finite(value) is not None]
 
 
-def _chart(series: Sequence[Mapping[str, Any]], x: str, y: str, lines: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _chart(
+    series: Sequence[Mapping[str, Any]], x: str, y: str, lines: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     longest = max(series, key=lambda each: each["of"])
     return {
-        "x": x, "y": y, "range": None, "lines": list(lines), "points": len(longest["x"]), "of": longest["of"],
+        "x": x,
+        "y": y,
+        "range": None,
+        "lines": list(lines),
+        "points": len(longest["x"]),
+        "of": longest["of"],
         "series": [{key: value for key, value in each.items() if key != "of"} for each in series],
     }
 
@@ -77,7 +90,9 @@ def _series(algorithm: Algorithm, curve: Mapping[str, Any], steps: Sequence[floa
         counts = [counts[i] for i in chosen]
         counts = counts[0] if len(set(counts)) == 1 else counts
     return {
-        "a": algorithm.index, "of": size, "n": counts,
+        "a": algorithm.index,
+        "of": size,
+        "n": counts,
         "x": [_rounded(steps[i]) for i in chosen],
         "y": [_rounded(curve[middle][i]) for i in chosen],
         "low": _bound(curve.get("low"), chosen),

@@ -1,6 +1,7 @@
 """Which colour, marker and dash an algorithm has, everywhere on the page."""
 
-from typing import Any, Mapping, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Mapping
 
 __all__ = ["Algorithm", "algorithms_of"]
 
@@ -9,7 +10,8 @@ N_MARKERS = 8  # index.html.jinja: symbols m0 … m7
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 
-class Algorithm(NamedTuple):
+@dataclass(frozen=True)
+class Algorithm:
     """One algorithm as the page draws it."""
 
     index: int

@@ -3,8 +3,9 @@
 from typing import Any, Mapping
 
 from benchmarks.leaderboard.page.text import duration, finite, number, whole
+from benchmarks.leaderboard.results import FINISHED
 
-__all__ = ["provenance", "states_text"]
+__all__ = ["provenance", "states_text", "unfinished"]
 
 NOT_RECORDED = "not recorded"
 
@@ -24,7 +25,9 @@ def provenance(row: Mapping[str, Any], decimals: int) -> dict[str, Any]:
         else:
             different.append((name, [(", ".join(which), value) for value, which in seeds.items()]))
     return {
-        "runs": [_run(run, decimals) for run in runs], "common": common, "different": different,
+        "runs": [_run(run, decimals) for run in runs],
+        "common": common,
+        "different": different,
         "n_recorded": len(recorded),
     }
 
@@ -34,9 +37,17 @@ def states_text(states: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {state}" for state, count in states.items() if count) or "no runs"
 
 
+def unfinished(states: Mapping[str, int]) -> str | None:
+    """`1 failed, 2 not run`; None if all runs are finished."""
+    others = {state: count for state, count in states.items() if count and state != FINISHED}
+    return states_text(others) if others else None
+
+
 def _run(run: Mapping[str, Any], decimals: int) -> dict[str, Any]:
     return {
-        "seed": str(run["seed"]), "state": run["state"], "reason": run.get("reason"),
+        "seed": str(run["seed"]),
+        "state": run["state"],
+        "reason": run.get("reason"),
         "cells": [
             ("Environment steps", run.get("steps"), whole(run.get("steps"))),
             ("Decisions", run.get("decisions"), whole(run.get("decisions"))),

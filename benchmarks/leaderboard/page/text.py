@@ -8,13 +8,15 @@ __all__ = ["MINUS", "decimals_for", "duration", "finite", "number", "plural", "s
 
 MINUS = "\N{MINUS SIGN}"
 LONGEST = 4000
-# Control characters, line separators, marks that turn the direction of writing, halves of surrogate pairs: none of them is
-# a letter that a name needs, each can make a text read as another or break the file.
-UNSHOWABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
+# Control characters, line separators, marks that turn the direction of writing, halves of surrogate pairs: none of
+# them is a letter that a name needs, each can make a text read as another or break the file.
+UNSHOWABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]"
+)
 
 
 def shown(value: Any) -> Any:
-    """A text from the data as it may stand on a page: unshowable characters replaced, what is endless cut with its length.
+    """A text from the data as it may stand on a page: unshowable characters replaced, what is endless cut.
 
     Anything that is not exactly a `str` is given back as it is (numbers; marked-up text of the template engine).
     """

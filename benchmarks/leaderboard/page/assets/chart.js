@@ -1,6 +1,7 @@
 /* A figure with curves, bands and the values under the pointer or the arrow keys. */
 
 const NARROW = 560;
+const MANY = 8;  /* more curves than this have bands that are seen only under the pointer */
 
 class Chart {
   constructor(figure, spec, algorithms) {
@@ -31,7 +32,7 @@ class Chart {
     this.drawnWidth = this.plot.clientWidth;
     const labelled = !narrow && series.length <= 12;
     const height = Math.round(Math.min(360, Math.max(230, width * 0.42)));
-    const margin = {top: 26, right: labelled ? 128 : 14, bottom: 40, left: 46};
+    const margin = {top: 26, right: labelled ? 134 : 14, bottom: 40, left: 46};
     const inner = {left: margin.left, right: width - margin.right, top: margin.top, bottom: height - margin.bottom};
     this.scale(series, inner);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -42,6 +43,7 @@ class Chart {
     this.cursor = element("svg:g", {class: "here"});
     this.svg.replaceChildren(...this.axes(inner, narrow), ...this.references(inner, labelled), ...this.groups.values(),
       ...(labelled ? this.names(series, inner) : []), this.cursor);
+    this.svg.classList.toggle("many", series.length > MANY);
     if (!series.length) this.svg.append(this.label(inner.left + 10, inner.top + 24, "No algorithm is chosen.", "empty"));
     this.legend(labelled ? [] : series);
     this.emphasise(this.strong);
@@ -51,8 +53,11 @@ class Chart {
   scale(series, inner) {
     const xs = this.spec.series.flatMap(each => [each.x[0], each.x[each.x.length - 1]]);
     const ys = series.flatMap(each => [...each.y, ...each.low, ...each.high]).filter(y => y !== null);
-    ys.push(...this.spec.lines.map(line => line.y));
     let [low, high] = this.spec.range || extent(ys);
+    const longest = 1.6 * (high - low);  /* a reference further away would press the curves together */
+    for (const line of this.spec.lines) {
+      if (Math.max(high, line.y) - Math.min(low, line.y) <= longest) [low, high] = extent([low, high, line.y]);
+    }
     if (low === high) [low, high] = [low - 1, high + 1];
     const pad = this.spec.range ? 0 : (high - low) * 0.04;
     const [left, right] = extent([0, ...xs]);
@@ -84,10 +89,22 @@ class Chart {
   }
 
   references(inner, labelled) {
-    return this.spec.lines.flatMap(line => [
-      element("svg:line", {class: "line", x1: inner.left, x2: inner.right, y1: this.py(line.y), y2: this.py(line.y)}),
-      ...(labelled ? [] : [this.label(inner.right, this.py(line.y) - 4, line.label, "line-label", "end")]),
-    ]);
+    return this.spec.lines.flatMap(line => {
+      const y = this.edge(line), parts = [];
+      if (y === this.py(line.y)) parts.push(element("svg:line", {class: "line", x1: inner.left, x2: inner.right, y1: y, y2: y}));
+      if (!labelled) parts.push(this.label(inner.right, y - 4, this.told(line), "line-label", "end"));
+      return parts;
+    });
+  }
+
+  /* Where a reference is, or the edge beyond which it is. */
+  edge(line) {
+    return this.py(Math.max(this.domain.low, Math.min(this.domain.high, line.y)));
+  }
+
+  told(line) {
+    const arrow = line.y > this.domain.high ? " ↑" : line.y < this.domain.low ? " ↓" : "";
+    return arrow ? `${line.label} ${compact(line.y)}${arrow}` : line.label;
   }
 
   series(each, rank) {
@@ -116,13 +133,13 @@ class Chart {
       let last = each.y.length - 1;
       while (last > 0 && each.y[last] === null) last--;
       return {each, x: this.px(each.x[last]), y: this.py(each.y[last] ?? this.domain.low)};
-    }).concat(this.spec.lines.map(line => ({line, y: this.py(line.y)}))).sort((a, b) => a.y - b.y);
+    }).concat(this.spec.lines.map(line => ({line, y: this.edge(line)}))).sort((a, b) => a.y - b.y);
     let above = inner.top - 16;
     for (const end of ends) above = end.at = Math.max(end.y, above + 16);
     let below = inner.bottom + 10;
     for (const end of [...ends].reverse()) below = end.at = Math.min(end.at, below - 16);
     return ends.map(({each, line, x, y, at}) => {
-      if (line) return this.label(inner.right + 13, at + 4, line.label, "line-label");
+      if (line) return this.label(inner.right + 13, at + 4, this.told(line), "line-label");
       const algorithm = this.algorithms[each.a];
       const title = algorithm.title.length > 14 ? algorithm.title.slice(0, 13) + "…" : algorithm.title;
       return element("svg:g", {class: `series c${algorithm.colour}`, "data-name": each.a},
@@ -143,9 +160,9 @@ class Chart {
   /* One algorithm stands out, the others step back; null: all alike. */
   emphasise(algorithm) {
     this.strong = algorithm;
-    for (const group of this.svg.querySelectorAll(".series")) group.classList.remove("dim");
+    for (const group of this.svg.querySelectorAll(".series")) group.classList.remove("dim", "strong");
     if (algorithm === null || !this.groups?.has(algorithm)) return;
-    for (const [a, group] of this.groups) group.classList.toggle("dim", a !== algorithm);
+    for (const [a, group] of this.groups) group.classList.add(a === algorithm ? "strong" : "dim");
     for (const name of this.svg.querySelectorAll("[data-name]")) name.classList.toggle("dim", +name.dataset.name !== algorithm);
   }
 
@@ -193,6 +210,7 @@ class Chart {
     const algorithm = this.algorithms[series.a];
     const px = this.px(series.x[index]), py = this.py(series.y[index]);
     this.at = {series, index};
+    if (this.svg.classList.contains("many")) this.emphasise(series.a);
     this.cursor.setAttribute("class", `here c${algorithm.colour}`);
     this.cursor.replaceChildren(element("svg:line", {x1: px, x2: px, y1: this.inner.top, y2: this.inner.bottom}));
     if (series.low[index] !== null && series.high[index] !== null) {
@@ -203,6 +221,7 @@ class Chart {
   }
 
   leave() {
+    if (this.at && this.svg.classList.contains("many")) this.emphasise(null);
     this.at = null;
     this.cursor?.replaceChildren();
     this.tip.hide();

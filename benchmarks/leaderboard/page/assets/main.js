@@ -45,9 +45,19 @@ function filter(changed) {
   document.getElementById("nothing").hidden = tasks.size > 0;
   for (const chart of charts.values()) {
     chart.hiddenOnes = new Set(figures.algorithms.map((_, i) => i).filter(i => !algorithms.has(i)));
-    if (chart.drawnWidth) chart.draw();
+    refresh(chart);
   }
   if (changed) say(`${tasks.size} of ${count("task")} tasks and ${algorithms.size} of ${count("algorithm")} algorithms are shown`);
+}
+
+/* Draw again what is in sight; the rest when it comes there. */
+function refresh(chart) {
+  if (!chart.drawnWidth) return;
+  const {top, bottom} = chart.figure.getBoundingClientRect();
+  if (bottom > 0 && top < innerHeight) return chart.draw();
+  chart.drawnWidth = 0;
+  sized.unobserve(chart.figure);
+  seen.observe(chart.figure);
 }
 
 function press(chip, on) {
@@ -78,5 +88,9 @@ if (against) {
 for (const table of document.querySelectorAll("table.sortable")) makeSortable(table);
 for (const row of document.querySelectorAll("tr.opens")) openFromRow(row);
 for (const figure of charts.keys()) seen.observe(figure);
+new ResizeObserver(() => {
+  const covers = getComputedStyle(filters).position === "sticky" ? filters.offsetHeight : 0;
+  document.documentElement.style.scrollPaddingTop = `${covers + 16}px`;
+}).observe(filters);
 filter(false);
 addEventListener("beforeprint", () => { for (const chart of charts.values()) chart.draw(); });

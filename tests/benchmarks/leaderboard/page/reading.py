@@ -44,7 +44,9 @@ class Parsed(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         """It closes, and nothing else may."""
-        assert self._open and self._open[-1].tag == tag, f"</{tag}> closes <{self._open[-1].tag if self._open else '-'}>"
+        assert (
+            self._open and self._open[-1].tag == tag
+        ), f"</{tag}> closes <{self._open[-1].tag if self._open else '-'}>"
         self._open.pop()
 
     def handle_data(self, data: str) -> None:

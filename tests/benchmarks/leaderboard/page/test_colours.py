@@ -10,15 +10,31 @@ import pytest
 # Full deficiency: Machado, Oliveira and Fernandes (2009), on linear RGB.
 SIGHT = {
     "all colours": np.eye(3),
-    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
-    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
-    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
 }
 # OKLab: Ottosson (2020).
-TO_CONES = np.array([[0.4122214708, 0.5363325363, 0.0514459929], [0.2119034982, 0.6806995451, 0.1073969566],
-                     [0.0883024619, 0.2817188376, 0.6299787005]])
-TO_LAB = np.array([[0.2104542553, 0.7936177850, -0.0040720468], [1.9779984951, -2.4285922050, 0.4505937099],
-                   [0.0259040371, 0.7827717662, -0.8086757660]])
+TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
 SERIES = [f"c{i}" for i in range(7)]
 APART = 0.10  # a fifth of the way from black to mid-grey; five times what is just noticeable
 
@@ -33,7 +49,7 @@ def schemes() -> dict[str, dict[str, str]]:
 
 def linear(colour: str) -> np.ndarray:
     """[3] linear RGB of #rrggbb."""
-    value = np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255.0
+    value = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255.0
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
@@ -73,4 +89,6 @@ def test_measures_know_the_extremes() -> None:
     """Black on white is 21 to 1; red and green meet in deuteranopia."""
     assert contrast("#000000", "#ffffff") == pytest.approx(21.0)
     red, green = (seen(colour, SIGHT["deuteranopia"]) for colour in ("#a06000", "#6c7a00"))
-    assert np.linalg.norm(red - green) < 0.05 < np.linalg.norm(seen("#a06000", np.eye(3)) - seen("#6c7a00", np.eye(3)))
+    assert (
+        np.linalg.norm(red - green) < 0.05 < np.linalg.norm(seen("#a06000", np.eye(3)) - seen("#6c7a00", np.eye(3)))
+    )

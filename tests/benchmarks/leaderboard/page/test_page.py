@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from benchmarks.leaderboard.page.figures import MOST_POINTS, figures
 from benchmarks.leaderboard.page.names import algorithms_of
-from benchmarks.leaderboard.page.page import embedded, page
+from benchmarks.leaderboard.page import page
+from benchmarks.leaderboard.page.document import embedded
 from tests.benchmarks.leaderboard.page import sample
 from tests.benchmarks.leaderboard.page.reading import Parsed, parsed
 
@@ -41,7 +42,7 @@ def tree(html: str) -> Parsed:
 
 
 def test_texts_of_the_data_add_no_element_and_no_attribute(data: dict[str, Any], tree: Parsed) -> None:
-    """Every text replaced by one that tries to be markup: the page is made of the same elements, and the text is there."""
+    """Every text replaced by one that tries to be markup: the same elements, and the text is there."""
     for hostile in sample.HOSTILE:
         other = parsed(page(sample.with_texts(data, lambda text: f"{hostile}{text}{hostile}")))
         assert tree.shape == other.shape
@@ -61,8 +62,14 @@ def test_any_text_stays_text(before: str, after: str) -> None:
     changed.encode("utf-8")
 
 
-@given(TEXTS, st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
-                           lambda children: st.lists(children) | st.dictionaries(TEXTS, children), max_leaves=20))
+@given(
+    TEXTS,
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+        lambda children: st.lists(children) | st.dictionaries(TEXTS, children),
+        max_leaves=20,
+    ),
+)
 def test_embedded_json_is_the_value_and_cannot_end_its_element(key: str, value: Any) -> None:
     """Read back it is equal; it has no character that HTML or JavaScript reads as something else."""
     text = embedded({key: value})
@@ -84,9 +91,13 @@ def test_script_reads_what_python_counted(data: dict[str, Any], tree: Parsed) ->
 def test_page_refers_to_nothing_outside(html: str, tree: Parsed) -> None:
     """No address, no handler, no style of an element, no reference that leaves the file."""
     assert {SVG} == set(re.findall(r"https?:[^\s\"'`)]*", html))
-    assert not re.search(r"@import|url\(|//cdn|sendBeacon|XMLHttpRequest|fetch\(|import\(|WebSocket|innerHTML|eval\(", html)
+    assert not re.search(
+        r"@import|url\(|//cdn|sendBeacon|XMLHttpRequest|fetch\(|import\(|WebSocket|innerHTML|eval\(", html
+    )
     for element in tree.elements:
-        assert not [name for name in element.attributes if name.startswith("on") or name in ("style", "src", "action")]
+        assert not [
+            name for name in element.attributes if name.startswith("on") or name in ("style", "src", "action")
+        ]
         reference = element.attributes.get("href")
         assert reference is None or reference == "data:," or reference.startswith("#")
         if reference and reference.startswith("#"):
@@ -96,8 +107,11 @@ def test_page_refers_to_nothing_outside(html: str, tree: Parsed) -> None:
 
 def test_policy_allows_the_page_itself_and_nothing_else(tree: Parsed) -> None:
     """Its two inline texts are allowed by what they are; there is no door for others and none to the network."""
-    (policy,) = [each.attributes["content"] for each in tree.named("meta")
-                 if each.attributes.get("http-equiv") == "Content-Security-Policy"]
+    (policy,) = [
+        each.attributes["content"]
+        for each in tree.named("meta")
+        if each.attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
     assert policy is not None
     rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
     (script,) = [each.text for each in tree.named("script") if "type" not in each.attributes]
@@ -128,17 +142,28 @@ def test_every_number_of_the_report_is_in_a_table(data: dict[str, Any], tree: Pa
 def test_number_has_its_interval_and_n_beside_it(data: dict[str, Any], tree: Parsed) -> None:
     """Of MVD on POAC-1, read off the data by hand."""
     final = data["rows"][0]["final"]
-    (cell,) = [each for each in tree.named("td") if each.attributes.get("data-value") == repr(final["mean"])
-               and each.attributes["data-label"] == "Final return"]
+    (cell,) = [
+        each
+        for each in tree.named("td")
+        if each.attributes.get("data-value") == repr(final["mean"])
+        and each.attributes["data-label"] == "Final return"
+    ]
     assert f"{final['mean']:.2f} n\xa0=\xa03{final['low']:.2f} to {final['high']:.2f}" == cell.text
 
 
 def test_what_is_not_there_says_why(tree: Parsed) -> None:
     """One run, no run, a task without its family, a failure: in words."""
     text = " ".join(tree.named("main")[0].text.split())
-    for words in ("one run, no interval", "not run", "Not available: the family smac is not part of this version.",
-                  "1 failed", "loss is not finite at step 212,480", "Not available for this task: win rate.",
-                  "not ranked: no finished run", "not ranked: one run has no interval"):
+    for words in (
+        "one run, no interval",
+        "not run",
+        "Not available: the family smac is not part of this version.",
+        "1 failed",
+        "loss is not finite at step 212,480",
+        "Not available for this task: win rate.",
+        "not ranked: no finished run",
+        "not ranked: one run has no interval",
+    ):
         assert words in text
     assert "39 of 45 runs finished; the rest: 1 failed, 5 not run." in tree.named("header")[0].text
 
@@ -163,8 +188,18 @@ def test_each_row_opens_its_own_provenance(data: dict[str, Any], tree: Parsed) -
 def test_empty_report_is_a_page_that_says_so() -> None:
     """Nothing has been run: no table of numbers, no curve, plain words; and the page without data is small."""
     data = sample.report()
-    empty = {**data, "rows": [], "curves": {}, "aggregates": [], "profiles": {"tau": [], "algorithms": {}},
-             "improvement": [], "efficiency": {"step": [], "algorithms": {}}, "notes": [], "algorithms": [], "tasks": []}
+    empty = {
+        **data,
+        "rows": [],
+        "curves": {},
+        "aggregates": [],
+        "profiles": {"tau": [], "algorithms": {}},
+        "improvement": [],
+        "efficiency": {"step": [], "algorithms": {}},
+        "notes": [],
+        "algorithms": [],
+        "tasks": [],
+    }
     html = page(empty)
     tree = parsed(html)
     assert "No run of this protocol has been started." in tree.named("header")[0].text
@@ -217,7 +252,9 @@ def _numbers(data: dict[str, Any]) -> Iterator[float]:
         for name in ("final", "absolute", "win_rate", "normalised"):
             yield from (value for key, value in (row[name] or {}).items() if value is not None and key != "n")
         for run in row["runs"]:
-            yield from (run[name] for name in ("steps", "decisions", "wall_s", "final", "absolute") if run[name] is not None)
+            yield from (
+                run[name] for name in ("steps", "decisions", "wall_s", "final", "absolute") if run[name] is not None
+            )
         yield row["n"]
     for entry in data["aggregates"]:
         yield from (entry["n_runs"], entry["n_tasks"])
