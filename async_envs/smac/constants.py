@@ -42,7 +42,8 @@ GRUDGE_KEPT = 48  # loops since its damage in which the last attacker is kept
 GRUDGE_TAKEN = 32  # loops since its damage in which the last attacker is taken
 CALL_RADIUS = 4.0  # centre to centre; friends that take an attacker as well
 ARRIVAL_RADIUS = 0.5  # from the attack point
-ARRIVAL_CROWD = 6.0  # from the attack point; within it, who touches somebody that has arrived has arrived
+# Within CROWD + CROWD_EACH * sqrt(enemies) of the point, who touches somebody that has arrived has arrived.
+CROWD, CROWD_EACH = 1.0, 0.7
 TOUCHING = 0.1  # edge to edge, by separation radii
 FOLLOW_DISTANCE = 1.0  # from the middle of its friends at which a healer stays
 

@@ -87,7 +87,7 @@ FAMILY = Family(
             "What last-action features show: what the unit did, or what was submitted.",
             choices=("executed", "submitted"),
         ),
-        _flag("async_features", False, "Append own duration and steps left, the allies' steps left; both in the state."),
+        _flag("async_features", False, "Append own duration and steps left, allies' steps left; both in the state."),
         _flag("smac_compat", False, "SMAC's sizes and action numbers to the letter; busy is then action 0."),
         Option("profile", str, "map", "The numbers of the units.", choices=("map", "melee410", "smaclite")),
         Option("backend", str, "native", "What plays the battle.", choices=BACKENDS),

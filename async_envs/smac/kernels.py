@@ -1,6 +1,7 @@
 # mypy: disallow-untyped-defs=False
 """The rules of asynchronous SMAC: one episode per function, `step_batch` as the table of contents. README.md
-holds the rules in words.
+holds the rules in words. What agents see is written by `show_batch`, a kernel of its own so that it is compiled
+once for reset and step.
 """
 
 from async_envs.core.compile import lean_kernel
@@ -38,12 +39,13 @@ from async_envs.smac.types import unflatten
 def step_batch(actions, *fields):
     """One step of every running episode, in the order of the rule book. `fields`: a world, flattened.
 
-    Writes: everything but the tables.
+    Writes: battle, clocks, out.reward, terminated, truncated, t, metrics; out.is_news.
     """
     battle, ground, clocks, out, streams = unflatten(fields)
     rules, alive = battle.rules, battle.whole[f.ALIVE]
     for b in range(actions.shape[0]):
         out.reward[b] = 0.0
+        out.is_news[b] = False
         if out.terminated[b] or out.truncated[b]:
             continue
         execute(
@@ -55,7 +57,7 @@ def step_batch(actions, *fields):
         pass_step(clocks, alive, b)
         out.t[b] += 1
         out.reward[b] = settle(battle, out, b)
-        show(battle, ground, clocks, out, b)
+        out.is_news[b] = True
 
 
 @lean_kernel
@@ -75,17 +77,35 @@ def pass_loop(battle, ground, streams, b):
 def begin_batch(seeds, where, *fields):
     """Start the episodes of the mask `where`. `fields`: a world, flattened.
 
-    Writes: everything but the tables and the flags.
+    Writes: battle, clocks, streams; out.is_news.
     """
     battle, ground, clocks, out, streams = unflatten(fields)
     for b in range(where.shape[0]):
+        out.is_news[b] = where[b]
         if not where[b]:
             continue
         streams[0, b] = seeds[b]
         streams[1, b] = seeds[b]
         deploy(battle, ground, streams, b)
         forget_moves(clocks, b)
-        show(battle, ground, clocks, out, b)
+
+
+@lean_kernel
+def show_batch(*fields):
+    """Availability, observations and state of the episodes with news. `fields`: a world, flattened.
+
+    Writes: clocks.physical, out.obs, out.state, out.avail_actions.
+    """
+    battle, ground, clocks, out, streams = unflatten(fields)
+    rules = battle.rules
+    for b in range(out.is_news.shape[0]):
+        if not out.is_news[b]:
+            continue
+        look(battle, ground, clocks.physical, b)
+        show_mask(clocks, battle.whole[f.ALIVE], out.avail_actions, rules[f.IS_COMPATIBLE], b)
+        for i in range(rules[f.N_AGENTS]):
+            observe_agent(battle, ground, clocks, out.t, out.obs, b, i)
+        observe_state(battle, ground, clocks, out, b)
 
 
 @lean_kernel
@@ -251,14 +271,3 @@ def battle_reward(battle, b):
         else:
             dealt += lost
     return abs(dealt) if rules[f.IS_ONLY_POSITIVE] else dealt - scales[f.NEGATIVE_SCALE] * suffered
-
-
-@lean_kernel
-def show(battle, ground, clocks, out, b):
-    """Availability, observations and state of one episode. Writes: clocks.physical, out."""
-    rules = battle.rules
-    look(battle, ground, clocks.physical, b)
-    show_mask(clocks, battle.whole[f.ALIVE], out.avail_actions, rules[f.IS_COMPATIBLE], b)
-    for i in range(rules[f.N_AGENTS]):
-        observe_agent(battle, ground, clocks, out.t, out.obs, b, i)
-    observe_state(battle, ground, clocks, out, b)

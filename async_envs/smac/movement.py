@@ -11,9 +11,10 @@ from async_envs.core.compile import lean_kernel
 from async_envs.smac import fields as f
 from async_envs.smac.combat import distance
 from async_envs.smac.constants import (
-    ARRIVAL_CROWD,
     ARRIVAL_RADIUS,
     CLOSER,
+    CROWD,
+    CROWD_EACH,
     ENGAGED,
     FAR_APART,
     FOLLOW_DISTANCE,
@@ -111,7 +112,8 @@ def hunt(battle, ground, b, u):
         return
     dx, dy = scales[f.ATTACK_X] - real[f.X, b, u], scales[f.ATTACK_Y] - real[f.Y, b, u]
     between = math.sqrt(dx * dx + dy * dy)
-    if between <= ARRIVAL_RADIUS or (between <= ARRIVAL_CROWD and touches_arrived(battle, b, u)):
+    crowd = CROWD + CROWD_EACH * math.sqrt(battle.rules[f.N_ENEMIES])
+    if between <= ARRIVAL_RADIUS or (between <= crowd and touches_arrived(battle, b, u)):
         whole[f.ARRIVED, b, u] = 1
         return
     x, y = scales[f.ATTACK_X], scales[f.ATTACK_Y]

@@ -104,10 +104,10 @@ def attacker_of(battle, b, u):
 @lean_kernel
 def patient_of(battle, b, u):
     """Whom a healer tends: the worst off within its scan, else the nearest that is hurt, or NOBODY."""
-    stats, traits, pairs, rules, real, whole = battle.stats, battle.traits, battle.pairs, battle.rules, battle.real, battle.whole
+    stats, traits, pairs, real, whole = battle.stats, battle.traits, battle.pairs, battle.real, battle.whole
     worst, nearest = NOBODY, NOBODY
     least_part, least_distance = 1.0, FAR
-    for v in range(rules[f.N_AGENTS], real.shape[2]):
+    for v in range(battle.rules[f.N_AGENTS], real.shape[2]):
         if v == u or whole[f.ALIVE, b, v] == 0 or traits[f.IS_HEALABLE, v] == 0:
             continue
         part = real[f.HEALTH, b, v] / stats[f.MAX_HEALTH, v]

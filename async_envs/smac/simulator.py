@@ -85,6 +85,7 @@ class SmacSimulator(Simulator):
                 self.truncated,
                 self.t,
                 metrics,
+                np.zeros(batch_size, np.bool_),
             ),
             streams=np.zeros((2, batch_size), np.uint64),
         )
@@ -92,9 +93,11 @@ class SmacSimulator(Simulator):
 
     def _reset(self, seeds: np.ndarray, where: np.ndarray) -> None:
         kernels.begin_batch(seeds, where, *self.fields)
+        kernels.show_batch(*self.fields)
 
     def _step(self, actions: np.ndarray) -> None:
         kernels.step_batch(actions, *self.fields)
+        kernels.show_batch(*self.fields)
 
     def get_busy(self) -> np.ndarray:
         """[B, N] int32: steps that each agent still owes of its move; a copy."""

@@ -158,7 +158,7 @@ class Clocks(NamedTuple):
 
 
 class Output(NamedTuple):
-    """The simulator's public arrays, as the kernels fill them. M is the number of metrics."""
+    """The simulator's public arrays, as the kernels fill them, and `is_news`. M is the number of metrics."""
 
     obs: np.ndarray  # [B, N, O] float32
     state: np.ndarray  # [B, S] float32
@@ -168,6 +168,7 @@ class Output(NamedTuple):
     truncated: np.ndarray  # [B] bool
     t: np.ndarray  # [B] int32
     metrics: np.ndarray  # [M, B] float32, in the order of constants.METRIC_NAMES
+    is_news: np.ndarray  # [B] bool, the episodes that the last reset or step moved
 
 
 class World(NamedTuple):

@@ -5,7 +5,7 @@ import numpy as np
 from async_envs.core.compile import lean_kernel
 from async_envs.smac.asynchrony import ours_of
 from async_envs.smac.constants import ATTACK, IDLE, LOOPS_PER_STEP, NO_ACTION, SHIELD_DELAY, STOP
-from async_envs.smac.kernels import pass_loop, show
+from async_envs.smac.kernels import pass_loop, show_batch
 from async_envs.smac.simulator import make
 from async_envs.smac.types import unflatten
 
@@ -18,13 +18,6 @@ def one_loop(*fields):
     """A game loop of the only episode."""
     battle, ground, _, _, streams = unflatten(fields)
     pass_loop(battle, ground, streams, 0)
-
-
-@lean_kernel
-def look_again(*fields):
-    """The only episode as it stands."""
-    battle, ground, clocks, out, _ = unflatten(fields)
-    show(battle, ground, clocks, out, 0)
 
 
 def attack(k):
@@ -74,7 +67,8 @@ class Scene:
 
     def look(self):
         """Observations, state and masks of the battle as it stands."""
-        look_again(*self.sim.fields)
+        self.world.out.is_news[:] = True
+        show_batch(*self.sim.fields)
         return self
 
     # --- playing ---

