@@ -21,6 +21,7 @@ PREFIX = core_keys.PREFIX
 FAMILIES = {
     "poac": "async_envs.poac.family:FAMILY",
     "overcooked": "async_envs.overcooked.family:FAMILY",
+    "smac": "async_envs.smac.family:FAMILY",
     "tabular": "async_envs.tabular.family:FAMILY",
 }
 

@@ -1,0 +1,323 @@
+# mypy: disallow-untyped-defs=False
+"""Where units go, step round each other, are kept apart and stop at walls. One episode per function.
+
+Everybody steps from the positions of the loop's beginning and pushes are gathered before they are applied, so
+that the order of the units does not matter.
+"""
+
+import math
+
+from async_envs.core.compile import lean_kernel
+from async_envs.smac import fields as f
+from async_envs.smac.combat import distance
+from async_envs.smac.constants import (
+    ARRIVAL_RADIUS,
+    CLOSER,
+    CROWD,
+    CROWD_EACH,
+    ENGAGED,
+    FAR_APART,
+    FOLLOW_DISTANCE,
+    GROUND,
+    HEALER,
+    HUNT,
+    IDLE,
+    MOVING,
+    N_DIRECTIONS,
+    NOBODY,
+    NOT_DUE,
+    SKIN,
+    STEP_X,
+    STEP_Y,
+    STILL,
+    SWEEPS,
+    TEND,
+    TOUCHING,
+    TURN_COS,
+    TURN_SIN,
+    WALK,
+)
+
+
+@lean_kernel
+def march(battle, ground, b):
+    """Everybody who wants to go somewhere goes a step of one loop. Writes: x, y, velocity, arrived."""
+    real, whole = battle.real, battle.whole
+    n_units = real.shape[2]
+    for u in range(n_units):
+        intend(battle, ground, b, u)
+        if whole[f.DOING, b, u] != MOVING:
+            real[f.VELOCITY, b, u] = 0.0
+    for u in range(n_units):
+        if whole[f.DOING, b, u] == MOVING:
+            step_towards_aim(battle, b, u)
+    for u in range(n_units):
+        if whole[f.DOING, b, u] == MOVING:
+            shift(battle, ground, b, u, real[f.NEXT_X, b, u], real[f.NEXT_Y, b, u])
+
+
+@lean_kernel
+def intend(battle, ground, b, u):
+    """What unit u does in this loop. Writes: doing, aim_x, aim_y, arrived."""
+    traits, rules, real, whole = battle.traits, battle.rules, battle.real, battle.whole
+    whole[f.DOING, b, u] = STILL
+    order, target = whole[f.ORDER, b, u], whole[f.TARGET, b, u]
+    if whole[f.ALIVE, b, u] == 0 or order == IDLE:
+        return
+    if whole[f.SWING_IN, b, u] != NOT_DUE:
+        whole[f.DOING, b, u] = ENGAGED
+    elif order == WALK:
+        aim_at(battle, b, u, real[f.GOAL_X, b, u], real[f.GOAL_Y, b, u], 0.0)
+    elif target != NOBODY:
+        if whole[f.ALIVE, b, target] == 1:
+            approach(battle, ground, b, u, target)
+    elif order == HUNT and rules[f.HAS_ATTACK_POINT] and traits[f.IS_STRUCTURE, u] == 0:
+        hunt(battle, ground, b, u)
+    elif order == TEND:
+        follow(battle, b, u)
+
+
+@lean_kernel
+def aim_at(battle, b, u, x, y, short):
+    """Walk to the point, or stop `short` of it. Writes: doing, aim_x, aim_y."""
+    real, whole = battle.real, battle.whole
+    dx, dy = x - real[f.X, b, u], y - real[f.Y, b, u]
+    between = math.sqrt(dx * dx + dy * dy)
+    if between > short:
+        part = (between - short) / between
+        whole[f.DOING, b, u] = MOVING
+        real[f.AIM_X, b, u] = real[f.X, b, u] + dx * part
+        real[f.AIM_Y, b, u] = real[f.Y, b, u] + dy * part
+
+
+@lean_kernel
+def approach(battle, ground, b, u, target):
+    """Walk until the target is in reach. Writes: doing, aim_x, aim_y."""
+    traits, pairs, real, whole = battle.traits, battle.pairs, battle.real, battle.whole
+    if distance(battle, b, u, target) <= pairs[f.REACH, u, target]:
+        whole[f.DOING, b, u] = ENGAGED
+    elif traits[f.IS_STRUCTURE, u] == 0:
+        x, y, short = real[f.X, b, target], real[f.Y, b, target], pairs[f.REACH, u, target] - CLOSER
+        if needs_path(battle, ground, b, u, x, y):
+            x, y = way_to(battle, ground, b, u, x, y)
+            short = 0.0
+        aim_at(battle, b, u, x, y, short)
+
+
+@lean_kernel
+def hunt(battle, ground, b, u):
+    """Walk to the attack point; there, or touching a friend that is, stand. Writes: doing, aim_x, aim_y, arrived."""
+    scales, real, whole = battle.scales, battle.real, battle.whole
+    if whole[f.ARRIVED, b, u] == 1:
+        return
+    dx, dy = scales[f.ATTACK_X] - real[f.X, b, u], scales[f.ATTACK_Y] - real[f.Y, b, u]
+    between = math.sqrt(dx * dx + dy * dy)
+    crowd = CROWD + CROWD_EACH * math.sqrt(battle.rules[f.N_ENEMIES])
+    if between <= ARRIVAL_RADIUS or (between <= crowd and touches_arrived(battle, b, u)):
+        whole[f.ARRIVED, b, u] = 1
+        return
+    x, y = scales[f.ATTACK_X], scales[f.ATTACK_Y]
+    if needs_path(battle, ground, b, u, x, y):
+        x, y = way_to(battle, ground, b, u, x, y)
+    aim_at(battle, b, u, x, y, 0.0)
+
+
+@lean_kernel
+def touches_arrived(battle, b, u):
+    """Whether a friend that has arrived stands in the way."""
+    pairs, rules, real, whole = battle.pairs, battle.rules, battle.real, battle.whole
+    for v in range(rules[f.N_AGENTS], real.shape[2]):
+        if v != u and whole[f.ALIVE, b, v] == 1 and whole[f.ARRIVED, b, v] == 1 and pairs[f.APART, u, v] > 0.0:
+            if distance(battle, b, u, v) <= pairs[f.APART, u, v] + TOUCHING:
+                return True
+    return False
+
+
+@lean_kernel
+def follow(battle, b, u):
+    """A healer with nobody to heal stays near the middle of its fighting friends. Writes: doing, aim_x, aim_y."""
+    traits, rules, real, whole = battle.traits, battle.rules, battle.real, battle.whole
+    x, y, n = 0.0, 0.0, 0
+    for v in range(rules[f.N_AGENTS], real.shape[2]):
+        if whole[f.ALIVE, b, v] == 1 and traits[f.WEAPON, v] != HEALER:
+            x += real[f.X, b, v]
+            y += real[f.Y, b, v]
+            n += 1
+    if n > 0:
+        aim_at(battle, b, u, x / n, y / n, FOLLOW_DISTANCE)
+
+
+@lean_kernel
+def needs_path(battle, ground, b, u, x, y):
+    """Whether the straight line to the point leaves the walkable ground. False on convex maps."""
+    traits, real = battle.traits, battle.real
+    if ground.is_clear.shape[0] == 1 or traits[f.LAYER, u] != GROUND:
+        return False
+    here, there = cell_of(ground, real[f.X, b, u], real[f.Y, b, u]), cell_of(ground, x, y)
+    return ground.is_clear[here, there] == 0
+
+
+@lean_kernel
+def way_to(battle, ground, b, u, x, y):
+    """The middle of the next cell on the way to the point (here, if there is no way)."""
+    real = battle.real
+    here, there = cell_of(ground, real[f.X, b, u], real[f.Y, b, u]), cell_of(ground, x, y)
+    cell = ground.next_cell[here, there]
+    width = ground.walkable.shape[1]
+    if cell == here:
+        return real[f.X, b, u], real[f.Y, b, u]
+    return cell % width + 0.5, cell // width + 0.5
+
+
+@lean_kernel
+def cell_of(ground, x, y):
+    """Number of the cell that holds a point of the map, the far edges included."""
+    height, width = ground.walkable.shape
+    return min(int(y), height - 1) * width + min(int(x), width - 1)
+
+
+@lean_kernel
+def step_towards_aim(battle, b, u):
+    """A step of one loop towards the aim, turned aside by who stands in the way. Writes: next_x, next_y.
+
+    The turns tried are 60 and 100 degrees, away from the first one in the way; with neither free it waits.
+    """
+    stats, real = battle.stats, battle.real
+    x, y = real[f.X, b, u], real[f.Y, b, u]
+    dx, dy = real[f.AIM_X, b, u] - x, real[f.AIM_Y, b, u] - y
+    between = math.sqrt(dx * dx + dy * dy)
+    top = stats[f.SPEED, u] * real[f.PACE, b, u]
+    if stats[f.ACCELERATION, u] > 0.0:
+        real[f.VELOCITY, b, u] = min(top, real[f.VELOCITY, b, u] + stats[f.ACCELERATION, u])
+        top = real[f.VELOCITY, b, u]
+    part = top / between if between > top else 1.0
+    dx, dy = dx * part, dy * part
+
+    turn = 0.0
+    for k in range(len(TURN_COS)):
+        step_x = dx * TURN_COS[k] - dy * TURN_SIN[k] * turn
+        step_y = dy * TURN_COS[k] + dx * TURN_SIN[k] * turn
+        blocker = in_the_way(battle, b, u, x + step_x, y + step_y)
+        if blocker == NOBODY:
+            real[f.NEXT_X, b, u] = x + step_x
+            real[f.NEXT_Y, b, u] = y + step_y
+            return
+        if k == 0:
+            side = dx * (real[f.Y, b, blocker] - y) - dy * (real[f.X, b, blocker] - x)  # above 0: on the left
+            turn = -1.0 if side > 0.0 or (side == 0.0 and u % 2 == 0) else 1.0
+    real[f.NEXT_X, b, u] = x
+    real[f.NEXT_Y, b, u] = y
+
+
+@lean_kernel
+def in_the_way(battle, b, u, x, y):
+    """The first standing unit that u would come too close to at the point, or NOBODY."""
+    xs, ys, apart = battle.real[f.X, b], battle.real[f.Y, b], battle.pairs[f.APART, u]
+    alive, doing = battle.whole[f.ALIVE, b], battle.whole[f.DOING, b]
+    for v in range(xs.shape[0]):
+        there_x, there_y = xs[v] - x, ys[v] - y
+        between = there_x * there_x + there_y * there_y
+        if between >= apart[v] * apart[v] or doing[v] == MOVING or alive[v] == 0 or v == u:
+            continue
+        here_x, here_y = xs[v] - xs[u], ys[v] - ys[u]
+        if between < here_x * here_x + here_y * here_y:  # a step away is never blocked
+            return v
+    return NOBODY
+
+
+@lean_kernel
+def shift(battle, ground, b, u, x, y):
+    """Unit u moves to the point as far as the ground lets it, along each axis by itself. Writes: x, y.
+
+    One that was placed too near a wall may go wherever its centre may.
+    """
+    real, inner = battle.real, battle.stats[f.INNER, u]
+    if battle.traits[f.LAYER, u] != GROUND:
+        height, width = ground.walkable.shape
+        real[f.X, b, u] = min(max(x, inner), width - inner)
+        real[f.Y, b, u] = min(max(y, inner), height - inner)
+        return
+    for axis in range(2):
+        here_x, here_y = real[f.X, b, u], real[f.Y, b, u]
+        there_x = x if axis == 0 else here_x
+        there_y = here_y if axis == 0 else y
+        is_free = may_stand(ground, there_x, there_y, inner)
+        if not is_free:
+            is_free = is_walkable(ground, there_x, there_y) and not may_stand(ground, here_x, here_y, inner)
+        if is_free:
+            real[f.X, b, u] = there_x
+            real[f.Y, b, u] = there_y
+
+
+@lean_kernel
+def may_stand(ground, x, y, inner):
+    """Whether a unit's inner circle lies on walkable cells at the point (looked at in its four outermost points)."""
+    for k in range(N_DIRECTIONS):
+        if not is_walkable(ground, x + inner * STEP_X[k], y + inner * STEP_Y[k]):
+            return False
+    return True
+
+
+@lean_kernel
+def is_walkable(ground, x, y):
+    """Whether the point lies on a walkable cell of the map; the far edges of the map belong to it."""
+    height, width = ground.walkable.shape
+    if x < 0.0 or y < 0.0 or x > width or y > height:
+        return False
+    return ground.walkable[min(int(y), height - 1), min(int(x), width - 1)] == 1
+
+
+@lean_kernel
+def separate(battle, ground, b):
+    """Units that overlap are pushed apart: who walks gives way to who fights, structures never move.
+
+    Writes: x, y; next_x and next_y hold the pushes.
+    """
+    xs, ys, alive = battle.real[f.X, b], battle.real[f.Y, b], battle.whole[f.ALIVE, b]
+    push_x, push_y = battle.real[f.NEXT_X, b], battle.real[f.NEXT_Y, b]
+    n_units = xs.shape[0]
+    for _ in range(SWEEPS):
+        for u in range(n_units):
+            push_x[u] = 0.0
+            push_y[u] = 0.0
+        n_overlaps = 0
+        for u in range(n_units):
+            if alive[u] == 0:
+                continue
+            apart = battle.pairs[f.APART, u]
+            for v in range(u + 1, n_units):
+                dx, dy = xs[v] - xs[u], ys[v] - ys[u]
+                squared = dx * dx + dy * dy
+                if squared >= FAR_APART * FAR_APART or alive[v] == 0 or apart[v] == 0.0:
+                    continue
+                if squared < (apart[v] - SKIN) * (apart[v] - SKIN):
+                    push(battle, b, u, v, dx, dy, math.sqrt(squared), apart[v])
+                    n_overlaps += 1
+        if n_overlaps == 0:
+            return
+        for u in range(n_units):
+            if push_x[u] != 0.0 or push_y[u] != 0.0:
+                shift(battle, ground, b, u, xs[u] + push_x[u], ys[u] + push_y[u])
+
+
+@lean_kernel
+def push(battle, b, u, v, dx, dy, between, apart):
+    """Divide the overlap of a pair, v lying at (dx, dy) from u. Writes: next_x, next_y."""
+    traits, real, whole = battle.traits, battle.real, battle.whole
+    part_u = 0.5
+    if traits[f.IS_STRUCTURE, u] == 1:
+        part_u = 0.0
+    elif traits[f.IS_STRUCTURE, v] == 1:
+        part_u = 1.0
+    elif whole[f.DOING, b, u] == MOVING and whole[f.DOING, b, v] == ENGAGED:
+        part_u = 1.0
+    elif whole[f.DOING, b, u] == ENGAGED and whole[f.DOING, b, v] == MOVING:
+        part_u = 0.0
+    away_x, away_y = 1.0, 0.0  # of v from u; on one spot, the later unit goes east
+    if between > 0.0:
+        away_x, away_y = dx / between, dy / between
+    overlap = apart - between
+    real[f.NEXT_X, b, u] -= away_x * overlap * part_u
+    real[f.NEXT_Y, b, u] -= away_y * overlap * part_u
+    real[f.NEXT_X, b, v] += away_x * overlap * (1.0 - part_u)
+    real[f.NEXT_Y, b, v] += away_y * overlap * (1.0 - part_u)
