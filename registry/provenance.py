@@ -20,7 +20,9 @@ from plugins.envs import HOST_OPTIONS
 from registry import catalog
 from registry.recorder import read_records
 
-__all__ = ["environment_hash", "environment_of", "provenance", "provenance_of_run", "resolved", "source_state", "versions"]
+__all__ = [
+    "environment_hash", "environment_of", "provenance", "provenance_of_run", "resolved", "source_state", "versions",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on

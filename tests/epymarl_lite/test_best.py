@@ -1,6 +1,9 @@
 """The best networks of a run: which ones are kept, and what a resumed run makes of them."""
 
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,8 @@ import torch as th
 
 from epymarl_lite import best as module
 from epymarl_lite.best import Best
+from epymarl_lite.interrupt import Interrupted
+from epymarl_lite.runners import EpisodeRunner
 from epymarl_lite.utils.files import WriteError
 from tests.epymarl_lite import fakes
 from tests.epymarl_lite.test_resume import here
@@ -92,6 +97,29 @@ def test_a_full_disk_is_an_error_and_the_best_before_stays(tmp_path, monkeypatch
     with pytest.raises(WriteError, match="best: could not be written .*No space left"):
         best.consider(Full(1), test_of(10, 2.0))
     assert (0, 1.0, 4, "0") == kept(tmp_path)
+
+
+def test_a_resumed_run_remembers_its_best(tmp_path, monkeypatch):
+    """Every test is worse than the one before, and the run is stopped between them."""
+    rollouts, real = [0], EpisodeRunner.run
+
+    def counted(self, test_mode=False):
+        rollouts[0] += 1
+        if rollouts[0] == 40:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(self, test_mode)
+
+    monkeypatch.setattr(EpisodeRunner, "run", counted)
+    monkeypatch.setattr("epymarl_lite.training.summary", lambda t_env, episodes: test_of(t_env, -float(t_env)))
+    with pytest.raises(Interrupted):
+        here(tmp_path)
+    first = json.loads((tmp_path / "models" / "best" / "best.json").read_text())
+    steps = [line[1] for line in fakes.Recorder(tmp_path).lines() if line[0] == "test"]
+    assert first["t_env"] == steps[0] and len(steps) > 1
+    shutil.rmtree(tmp_path / "models" / "best")
+    here(tmp_path, resume=tmp_path)
+    assert first == json.loads((tmp_path / "models" / "best" / "best.json").read_text())
+    assert len(steps) + 1 < len([line for line in fakes.Recorder(tmp_path).lines() if line[0] == "test"])
 
 
 def test_a_run_keeps_the_networks_of_its_best_test(tmp_path):
