@@ -11,7 +11,7 @@ from typing import Callable, Iterator
 from registry.config import check_results_root
 from registry.hosts import select
 
-NEEDED = tuple("numpy numba torch sacred gymnasium pettingzoo PyYAML click filelock psutil rich".split())
+NEEDED = tuple("numpy numba torch sacred gymnasium pettingzoo PyYAML click filelock psutil rich safetensors".split())
 OPTIONAL = ("wandb", "tensorboard", "matplotlib")
 OLDEST, NEWEST = (3, 11), (3, 13)
 

@@ -89,7 +89,7 @@ def versions() -> dict[str, str]:
 @functools.cache
 def lock() -> str:
     """SHA-256 over the names and versions of everything installed."""
-    installed = sorted({f"{each.name.lower()}=={each.version}" for each in metadata.distributions()})
+    installed = sorted({f"{str(each.name).lower()}=={each.version}" for each in metadata.distributions()})
     return hashlib.sha256("\n".join(installed).encode()).hexdigest()
 
 

@@ -88,6 +88,16 @@ def test_every_family_is_played_and_played_again(algorithm: str, key: str) -> No
     assert values(played) == replay(key, config["env_args"], played)
 
 
+def test_a_task_that_shows_proxies_is_played_with_them() -> None:
+    config = settings_of("qmix")
+    config = {**config, "env_args": {**config["env_args"], "vsp": True}}
+    played = evaluate(config, weights_of(config), SEEDS)
+    assert all(episode.actions.shape == (episode.values["length"], 6) for episode in played)
+    assert values(played) == replay("async:poac-1", config["env_args"], played)
+    alone = [episode._replace(actions=episode.actions[:, :3]) for episode in played]
+    assert values(played) == replay("async:poac-1", settings_of("qmix")["env_args"], alone)
+
+
 @pytest.mark.parametrize("algorithm", ["mvd", "qmix", "ices", "ippo", "na2q"])
 def test_networks_play_as_in_the_tests_of_their_run(algorithm: str) -> None:
     """The vector runner's test episodes, in single precision, are those of `evaluate` on their seeds."""
