@@ -27,6 +27,7 @@ TASKS = {
     "async:poac-1": {"episode_limit": 30},
     "async:overcooked-A": {"episode_limit": 30},
     "async:tabular-relay": {},
+    "async:smac-3m": {},
 }
 
 
