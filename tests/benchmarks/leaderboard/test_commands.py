@@ -73,7 +73,7 @@ class Inline:
 
     def alive(self) -> int:
         """Works through all."""
-        worker.work(self.results, self.chosen, wait=False, make=self.make)
+        worker.work(self.results, self.chosen, wait=False, act=self.make)
         return 0
 
     def complaints(self) -> list[str]:
