@@ -1,8 +1,5 @@
 """Running cells, one after another; what was killed goes on, what is finished is left alone."""
 
-import os
-import signal
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +10,12 @@ from benchmarks.ablations.plan import (
     GOES_ON,
     NEW,
     REFUSED,
-    ROOT,
     UNDER_WAY,
     Cell,
     Plan,
-    environment,
     look,
 )
+from benchmarks.processes import ended_by, last_line, run_process
 
 __all__ = ["FAILED", "execute"]
 
@@ -28,7 +24,6 @@ OUTPUT = "output.txt"  # of a cell's processes, in its folder
 BUSY = (
     "{name}: another process is at it ({run}). Wait for it, or end it; then give the same command again."
 )
-LINES_LOOKED_AT = 50
 
 
 def execute(plan: Plan, tell: Callable[[str], None]) -> Plan:
@@ -68,30 +63,16 @@ def run(cell: Cell) -> Cell:
     """Start or resume one cell and wait for its end."""
     cell.folder.mkdir(parents=True, exist_ok=True)
     output = cell.folder / OUTPUT
-    with output.open("ab") as file:
-        # a session of its own: Ctrl-C reaches us alone, and we pass it on once
-        process = subprocess.Popen(
-            cell.command(), cwd=ROOT, env=environment(), stdout=file, stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            status = process.wait()
-        except BaseException:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-            raise
+    before = output.stat().st_size if output.exists() else 0
+    status = run_process(cell.command(), output)
     state, folder, told = look(cell.folder, cell.wanted)
     if status != 0 or state == NEW:
-        return replace(cell, state=FAILED, run=folder, told=why(status, output))
+        return replace(cell, state=FAILED, run=folder, told=why(status, output, before))
     return replace(cell, state=state, run=folder, told=told)
 
 
-def why(status: int, output: Path) -> str:
-    """Why a process ended that should not have: its signal, or the last thing it said."""
+def why(status: int, output: Path, before: int) -> str:
+    """Why a process ended that should not have: its signal, or the last thing it said behind byte `before`."""
     if status < 0:
-        return f"killed by signal {-status}; the same command goes on with it"
-    with output.open("rb") as file:
-        file.seek(max(0, os.path.getsize(output) - 65_536))
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()[-LINES_LOOKED_AT:]]
-    last = next((line for line in reversed(lines) if line), "it said nothing")
-    return f"exit status {status}: {last}; see {output}"
+        return f"{ended_by(status)}; the same command goes on with it"
+    return f"{ended_by(status)}: {last_line(output, before)}; see {output}"

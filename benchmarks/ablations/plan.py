@@ -5,13 +5,13 @@ A cell is one variant with one seed. Its runs lie in `<results>/runs/<task>/<var
 
 import ast
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from benchmarks.ablations.cells import Variant
+from benchmarks.processes import ROOT
 from registry import catalog
 from registry import config as configuration
 from registry.hosts import select
@@ -20,7 +20,6 @@ from registry.recorder import COMPLETED, RUNNING, read_records, run_status
 __all__ = ["FINISHED", "GOES_ON", "NEW", "REFUSED", "UNDER_WAY", "Cell", "Plan", "Settings", "make_plan"]
 
 NEW, FINISHED, GOES_ON, UNDER_WAY, REFUSED = "new", "finished", "goes on", "under way", "refused"
-ROOT = Path(__file__).resolve().parents[2]
 
 OTHER_SETTINGS = (
     "{folder}: this run has {name}={given!r}, expected {expected!r}. Name another folder with --results, or give the "
@@ -192,10 +191,3 @@ def parse_changes(given: Sequence[str]) -> dict[str, Any]:
         except (ValueError, SyntaxError):
             changes[name] = {"true": True, "false": False, "null": None}.get(value.lower(), value)
     return changes
-
-
-def environment() -> dict[str, str]:
-    """Environment variables of a cell: ours, on the embedded host, which alone can resume."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("EPYMARL_")}
-    path = os.pathsep.join([str(ROOT), str(ROOT / "src"), *filter(None, [kept.get("PYTHONPATH")])])
-    return {**kept, "PYTHONPATH": path}

@@ -45,39 +45,6 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}"
 
 
-def work(
-    results: str | Path, chosen: Chosen = ALL, wait: bool = True, make: Callable[[Claim, Queue], None] | None = None
-) -> int:
-    """Take cells until none is left; returns how many were made.
-
-    Args:
-        results: the folder.
-        chosen: what of it.
-        wait: stay while other workers hold cells, to go on with what a dead one leaves.
-        make: what is done with a claimed cell; `make` of this module.
-
-    Raises:
-        ValueError: the protocol was edited, or a file is damaged; one line.
-        OSError: the disk refused what became of a cell; it stays "running" and is taken up again.
-    """
-    queue, name, n_made = open_queue(Path(results), chosen), worker_name(), 0
-    stopped: set[Path] = set()  # by somebody's hand: not again by us
-    act = make or globals()["make"]
-    while True:
-        claim = queue.take(name, stopped)
-        if claim is None:
-            if not wait or queue.is_done(stopped):
-                return n_made
-            time.sleep(POLL_S)
-            continue
-        with claim:
-            try:
-                act(claim, queue)
-            except Stopped:
-                stopped.add(claim.cell.folder)
-        n_made += 1
-
-
 def make(claim: Claim, queue: Queue) -> None:
     """Train and evaluate a claimed cell, from wherever it stands, and book the end.
 
@@ -144,6 +111,38 @@ def clear_stillborn(cell: Cell) -> None:
     """Remove what a process left that was killed before its record was begun."""
     if cell.run() is None:
         shutil.rmtree(cell.folder / "sacred", ignore_errors=True)
+
+
+def work(
+    results: str | Path, chosen: Chosen = ALL, wait: bool = True, act: Callable[[Claim, Queue], None] = make
+) -> int:
+    """Take cells until none is left; returns how many were made.
+
+    Args:
+        results: the folder.
+        chosen: what of it.
+        wait: stay while other workers hold cells, to go on with what a dead one leaves.
+        act: what is done with a claimed cell.
+
+    Raises:
+        ValueError: the protocol was edited, or a file is damaged; one line.
+        OSError: the disk refused what became of a cell; it stays "running" and is taken up again.
+    """
+    queue, name, n_made = open_queue(Path(results), chosen), worker_name(), 0
+    stopped: set[Path] = set()  # by somebody's hand: not again by us
+    while True:
+        claim = queue.take(name, stopped)
+        if claim is None:
+            if not wait or queue.is_done(stopped):
+                return n_made
+            time.sleep(POLL_S)
+            continue
+        with claim:
+            try:
+                act(claim, queue)
+            except Stopped:
+                stopped.add(claim.cell.folder)
+        n_made += 1
 
 
 def command(results: Path, chosen: Chosen, wait: bool) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks import processes
 from benchmarks.ablations import curves, execution, plots
 from benchmarks.ablations.__main__ import main
 from benchmarks.ablations.cells import ABLATIONS, Variant
@@ -25,11 +26,11 @@ from benchmarks.ablations.plan import (
     Cell,
     Plan,
     Settings,
-    environment,
     look,
     make_plan,
     wanted_settings,
 )
+from benchmarks.processes import environment
 from plugins.config.schema import config_names, load_alg
 from registry.launch import main as train
 from registry.recorder import COMPLETED, RECORDS, Recorder, run_status
@@ -366,7 +367,7 @@ def test_an_interrupt_ends_the_cell_and_says_how_to_go_on(monkeypatch: pytest.Mo
         "time.sleep(60)"
     )
     monkeypatch.setattr(Cell, "command", lambda self: [sys.executable, "-c", child])
-    monkeypatch.setattr(execution, "ROOT", Path.cwd())
+    monkeypatch.setattr(processes, "ROOT", Path.cwd())
     before = signal.getsignal(signal.SIGTERM)
     try:
         code, told, error = ask(*ONE, "--seeds", "1", "2", "--results", "results")

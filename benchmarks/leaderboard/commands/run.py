@@ -19,7 +19,7 @@ from registry import config as configuration
 
 __all__ = ["command"]
 
-LOOK_S = 1.0  # between two looks at the cells
+LOOK_S = 2.0  # between two looks at the cells
 NO_PROTOCOL = "--protocol is missing: which one? Known: {known}. A folder that was begun needs none."
 NOTHING = "--results={results}: nothing of the protocol can be run here. Choose other --tasks or --algorithms."
 INTERRUPTED = "Interrupted. The same command goes on from here."

@@ -4,9 +4,18 @@ from pathlib import Path
 
 import click
 
-from benchmarks.leaderboard.cells import FAILED, FINISHED, NOT_RUN, REFUSED, RUNNING, Cell, last_step, read_book
+from benchmarks.leaderboard.cells import (
+    FAILED,
+    FINISHED,
+    NOT_RUN,
+    REFUSED,
+    RUNNING,
+    Cell,
+    choose,
+    last_step,
+    read_book,
+)
 from benchmarks.leaderboard.commands.options import chosen_options, results_option, words
-from benchmarks.leaderboard.cells import choose
 from benchmarks.leaderboard.protocol import available, title
 from benchmarks.leaderboard.queue import Queue, is_held, open_queue
 

@@ -18,7 +18,7 @@ OF_A_WORKER = ("num_cpus", "num_gpus", "memory", "resources")  # options that sa
 RETRIES = 100  # of a worker whose process or machine was lost
 GRACE_S = 60.0  # that cancelled workers have to end
 
-NO_RAY = "--executor=ray: the package ray is not installed. Run pip install ray."
+NO_RAY = "--executor=ray: the package ray is not installed. Run pip install 'ray[default]'."
 NO_CLUSTER = "--executor=ray: no cluster could be reached or begun ({why}). Check --ray-option address=…"
 
 

@@ -20,6 +20,8 @@ __all__ = ["SlurmPool", "job"]
 DEFAULTS = {"name": "leaderboard", "timeout_min": 1440, "cpus_per_task": 1}
 GRACE_S = 60.0  # that cancelled jobs have to end
 
+HINT = "You can check full logs"  # of submitit, below a trace
+
 NO_SUBMITIT = "--executor=slurm: the package submitit is not installed. Run pip install submitit."
 NO_SLURM = "--executor=slurm: there is no srun on this machine. Give the command on a node of the cluster."
 BAD_OPTION = "--slurm-option: {why}. See the parameters of submitit's AutoExecutor, e.g. slurm_partition=cpu."
@@ -83,6 +85,6 @@ class SlurmPool:
 
 
 def last_words(error: BaseException) -> str:
-    """The last line of an error that came with a job's whole trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip(" -")]
+    """The line that says what is wrong, of an error that came with a job's whole trace and a hint below it."""
+    lines = [line.strip() for line in str(error).split(HINT)[0].splitlines() if line.strip(" -")]
     return lines[-1] if lines else type(error).__name__

@@ -48,7 +48,7 @@ def rounds(folder: str, n_rounds: int, barrier: Any) -> None:
         results = Path(folder) / f"round-{k}"
         barrier.wait(60)
         begin(results, tiny())
-        made.append(worker.work(results, make=quick))
+        made.append(worker.work(results, act=quick))
     (Path(folder) / f"worker-{os.getpid()}.json").write_text(json.dumps(made))
 
 
@@ -59,4 +59,4 @@ def dying(claim: Claim, queue: Queue) -> None:
 
 def die_at_a_cell(folder: str) -> None:
     """Claim a cell and be killed."""
-    worker.work(folder, make=dying)
+    worker.work(folder, act=dying)

@@ -73,7 +73,7 @@ class Inline:
 
     def alive(self) -> int:
         """Works through all."""
-        worker.work(self.results, self.chosen, wait=False, make=self.make)
+        worker.work(self.results, self.chosen, wait=False, act=self.make)
         return 0
 
     def complaints(self) -> list[str]:
@@ -113,7 +113,8 @@ def test_verbs_are_listed_without_importing_them() -> None:
 def test_each_verb_shows_an_example_in_its_help(verb: str) -> None:
     code, told, error = ask(verb, "--help")
     assert 0 == code, error
-    assert f"  python -m benchmarks.leaderboard {verb} " in told and "--results" in told
+    assert f"  python -m benchmarks.leaderboard {verb} " in told
+    assert verb in ("verify", "add", "scores") or "--results" in told  # those three look at no results folder
 
 
 @pytest.mark.parametrize("words, line", [

@@ -81,7 +81,7 @@ def test_what_a_killed_worker_held_is_taken_up_by_the_next(results: Path) -> Non
     assert -9 == worker.exitcode
     (left,) = [book for book in books(results) if book]
     assert (RUNNING, 1) == (left.state, left.attempts)
-    assert N_CELLS == work(results, make=quick)
+    assert N_CELLS == work(results, act=quick)
     assert [2] + [1] * (N_CELLS - 1) == sorted((book.attempts for book in books(results) if book), reverse=True)
 
 
@@ -116,7 +116,7 @@ def test_a_claim_lasts_as_long_as_the_child_that_inherits_it(results: Path) -> N
 def test_a_cell_that_is_held_is_passed_over_and_waited_for(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_queue(results).take("first")
     assert first is not None and is_held(first.cell)
-    assert N_CELLS - 1 == work(results, wait=False, make=quick)
+    assert N_CELLS - 1 == work(results, wait=False, act=quick)
     naps = []
 
     def nap(seconds: float) -> None:
@@ -124,7 +124,7 @@ def test_a_cell_that_is_held_is_passed_over_and_waited_for(results: Path, monkey
         first.release()  # it died, or gave up
 
     monkeypatch.setattr("benchmarks.leaderboard.worker.time.sleep", nap)
-    assert 1 == work(results, make=lambda claim, queue: claim.say(state=FINISHED))
+    assert 1 == work(results, act=lambda claim, queue: claim.say(state=FINISHED))
     assert 1 == len(naps) and 2 == claim_attempts(first)
 
 
@@ -139,7 +139,18 @@ def claim_attempts(claim: Claim) -> int:
 def test_what_has_ended_is_not_taken_again(results: Path, state: str) -> None:
     cell = cells_of(tiny(), results)[0]
     write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, state))
-    assert N_CELLS - 1 == work(results, make=quick) and not (cell.folder / "made").exists()
+    assert N_CELLS - 1 == work(results, act=quick) and not (cell.folder / "made").exists()
+
+
+def test_a_worker_under_way_sees_what_is_put_back(results: Path) -> None:
+    """It has seen the cell fail; `retry` makes it "running" and free, as if its worker had died."""
+    queue, cell = open_queue(results), cells_of(tiny(), results)[0]
+    write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, FAILED))
+    first = queue.take("w")
+    assert first is not None and first.cell != cell
+    write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, RUNNING, attempts=1))
+    second = queue.take("w")
+    assert second is not None and second.cell == cell and 2 == second.book.attempts
 
 
 def test_what_ended_between_the_look_and_the_lock_is_not_run_again(
@@ -205,10 +216,10 @@ def test_on_a_full_disk_nothing_is_claimed(results: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr("epymarl_lite.utils.files.os.fsync", full)
         with pytest.raises(OSError, match="No space left on device"):
-            work(results, make=quick)
+            work(results, act=quick)
     assert [None] * N_CELLS == books(results)
     assert not any(is_held(cell) for cell in cells_of(tiny(), results))
-    assert N_CELLS == work(results, make=quick)
+    assert N_CELLS == work(results, act=quick)
 
 
 def test_an_end_that_the_disk_refuses_is_booked_by_who_takes_the_cell_up(
@@ -219,11 +230,11 @@ def test_an_end_that_the_disk_refuses_is_booked_by_who_takes_the_cell_up(
         quick(claim, queue)
 
     with monkeypatch.context() as monkeypatch, pytest.raises(OSError, match="No space left on device"):
-        work(results, make=make)
+        work(results, act=make)
     (left,) = [book for book in books(results) if book]
     assert (RUNNING, 1) == (left.state, left.attempts)
     assert not list(results.rglob(".cell.json.*")), "a part of a file lies there"
-    assert N_CELLS == work(results, make=quick) and all(book and book.state == FINISHED for book in books(results))
+    assert N_CELLS == work(results, act=quick) and all(book and book.state == FINISHED for book in books(results))
 
 
 def test_a_file_system_without_locks_is_said_in_one_line(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +253,7 @@ def test_a_damaged_cell_file_is_said_in_one_line(results: Path, content: bytes) 
     cell.folder.mkdir(parents=True)
     (cell.folder / "cell.json").write_bytes(content)
     with pytest.raises(ValueError, match="does not say what became of the cell") as caught:
-        work(results, make=quick)
+        work(results, act=quick)
     assert "\n" not in str(caught.value) and str(cell.folder) in str(caught.value)
 
 

@@ -180,10 +180,15 @@ def test_an_interrupted_worker_ends_its_process_first(results: Path, as_command:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has died")
 def test_a_process_ends_with_a_worker_that_is_killed(results: Path) -> None:
-    """kill -9 of the worker: its training gets SIGTERM, and holds the claim until it has ended."""
+    """kill -9 of the worker: its training gets SIGTERM, and nobody else has the cell until that has ended."""
+    told, go = results / "told", results / "go"
     child = (
-        "import signal, sys, time\n"
-        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(results / 'told')!r}, 'w').write('x'), sys.exit(143)))\n"
+        "import os, pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        f"    pathlib.Path({str(told)!r}).touch()\n"
+        f"    while not os.path.exists({str(go)!r}): time.sleep(0.01)\n"
+        "    sys.exit(143)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
@@ -200,7 +205,9 @@ def test_a_process_ends_with_a_worker_that_is_killed(results: Path) -> None:
         wait_until(lambda: output.exists() and b"ready" in output.read_bytes())
         process.kill()
         assert -signal.SIGKILL == process.wait(60)
-    wait_until((results / "told").exists)
+    wait_until(told.exists)
+    assert is_held(only(results)) and open_queue(results).take("another") is None
+    go.touch()
     wait_until(lambda: not is_held(only(results)))
     assert RUNNING == book_of(results).state
 
