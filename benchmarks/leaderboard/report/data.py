@@ -4,6 +4,7 @@ The x-axis is environment steps. A run's value at a step is linearly interpolate
 its episodes. Finished runs alone enter tables and suites; curves hold all that was recorded, with n at each point.
 """
 
+import math
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -118,7 +119,7 @@ def _row(
 ) -> dict[str, Any]:
     finished = [run for run in runs if run.state == FINISHED]
     final = _interval(finals(finished), "final", key, algorithm)
-    absolute = [run.absolute.values["return"].mean() for run in finished if run.absolute is not None]
+    absolute = [value for value in map(_absolute, finished) if value is not None]
     steps = [run.tests[-1].step for run in finished]
     return {
         "task": key,
@@ -134,6 +135,12 @@ def _row(
         "tier": tiers.get((key, algorithm)),
         "runs": [_run(run) for run in runs],
     }
+
+
+def _absolute(run: Run) -> float | None:
+    """The absolute metric of a run; None where there is none, or it is no number."""
+    value = math.nan if run.absolute is None else float(run.absolute.values["return"].mean())
+    return value if math.isfinite(value) else None
 
 
 def _interval(values: np.ndarray, *names: str) -> dict[str, Any] | None:
@@ -171,7 +178,7 @@ def _run(run: Run) -> dict[str, Any]:
         "decisions": None if last is None else last.decisions,
         "wall_s": None if last is None else last.wall_s,
         "final": float(finals([run])[0]) if is_finished else None,
-        "absolute": None if run.absolute is None else float(run.absolute.values["return"].mean()),
+        "absolute": _absolute(run),
         "provenance": _flat(run.provenance),
     }
 
