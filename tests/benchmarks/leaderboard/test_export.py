@@ -54,7 +54,8 @@ def test_csv_holds_a_row_an_episode_with_the_state_of_its_run(results, tmp_path)
         said = list(csv.DictReader(file))
     assert {*COLUMNS, "return", "length", "decisions", "battle_won", "draw"} == set(said[0])
     for run in results.runs:
-        mine = [row for row in said if (row["task"], row["algorithm"], row["seed"]) == (run.task, run.algorithm, str(run.seed))]
+        own = (run.task, run.algorithm, str(run.seed))
+        mine = [row for row in said if (row["task"], row["algorithm"], row["seed"]) == own]
         assert all(row["state"] == run.state for row in mine)
         for kind, step, name, values in numbers(run):
             rows = [row for row in mine if (row["kind"], int(row["step"])) == (kind, step)]
@@ -94,7 +95,9 @@ def test_numbers_that_json_lacks_are_null(tmp_path):
     assert [None] * 4 == json.loads(text)["poac"]["poac-1"]["mvd"]["seed_1"]["step_5"]["return"]
 
 
-@pytest.mark.parametrize("name, file", [("marl-eval", "marl-eval.json"), ("csv", "episodes.csv"), ("parquet", "episodes.parquet")])
+@pytest.mark.parametrize(
+    "name, file", [("marl-eval", "marl-eval.json"), ("csv", "episodes.csv"), ("parquet", "episodes.parquet")]
+)
 def test_the_verb_writes_into_the_results_folder(tmp_path, name, file):
     write_results(tmp_path, a_protocol())
     result = CliRunner().invoke(main, ["export", "--results", str(tmp_path), "--format", name])

@@ -13,7 +13,8 @@ from registry.catalog import ReferenceScores, reference_scores
 
 
 def test_every_task_of_the_protocols_has_scores():
-    tasks = [task for name in ("paper", "standard", "small", "smoke") for task in load(name).tasks if available(task) is None]
+    names = ("paper", "standard", "small", "smoke")
+    tasks = [task for name in names for task in load(name).tasks if available(task) is None]
     assert len(tasks) > 10
     for task in tasks:
         kept = reference_scores(task.key)
@@ -49,7 +50,8 @@ def test_a_plan_of_overcooked_comes_to_what_is_kept(key):
     while not (simulator.terminated | simulator.truncated).all():
         simulator.step(act())
         total += float(simulator.reward[0])
-    assert [1.0, 3.0, 0.0] == [float(simulator.metrics[name][0]) for name in ("battle_won", "chops", "wrong_deliveries")]
+    found = {name: float(values[0]) for name, values in simulator.metrics.items()}
+    assert {"battle_won": 1.0, "chops": 3.0, "wrong_deliveries": 0.0} == found
     assert pytest.approx(230 - 0.1 * int(simulator.t[0]), abs=1e-3) == total
     assert pytest.approx(reference_scores(key).best, abs=1e-3) == total
 
@@ -74,13 +76,15 @@ def test_a_verdict_allows_for_chance_and_no_more():
     kept = ReferenceScores(1.0, 0.1, 10.0, None, "somebody", 2_000, ())
     near = scores.Score(1.7, 0.1, 10.0, None, "somebody")
     assert "as kept" == scores.verdict(kept, near)
-    assert scores.verdict(kept, scores.Score(1.9, 0.1, 10.0, None, "somebody")).startswith("differs from what is kept: random")
-    assert scores.verdict(kept, scores.Score(1.0, 0.1, 10.1, None, "somebody")).startswith("differs from what is kept: best")
+    lucky, better = (scores.Score(random, 0.1, best, None, "somebody") for random, best in ((1.9, 10.0), (1.0, 10.1)))
+    assert "differs from what is kept: random 1.000" == scores.verdict(kept, lucky)
+    assert "differs from what is kept: best 10.000" == scores.verdict(kept, better)
     assert "none are kept" == scores.verdict(None, near)
 
 
 def test_a_family_file_keeps_its_plans_and_other_tasks():
-    said = yaml.safe_load(scores.file_of("overcooked", {"async:overcooked-A": scores.Score(1.0, 0.5, 2.0, None, "x")}, 2_000))
+    measured = {"async:overcooked-A": scores.Score(1.0, 0.5, 2.0, None, "x")}
+    said = yaml.safe_load(scores.file_of("overcooked", measured, 2_000))
     assert {"random": 1.0, "random_error": 0.5, "best": 2.0, "best_error": None, "best_how": "x"} == (
         said["tasks"]["async:overcooked-A"]
     )
