@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.leaderboard.protocol import Protocol, Task, available, title
 from benchmarks.leaderboard.report.algorithms import algorithms
 from benchmarks.leaderboard.report.notes import notes
+from benchmarks.leaderboard.report.origin import flat
 from benchmarks.leaderboard.report.reading import finals, grid_of, listed, read_at
 from benchmarks.leaderboard.report.suite import suite
 from benchmarks.leaderboard.results import FAILED, FINISHED, NOT_RUN, REFUSED, RUNNING, Results, Run
@@ -179,23 +180,8 @@ def _run(run: Run) -> dict[str, Any]:
         "wall_s": None if last is None else last.wall_s,
         "final": float(finals([run])[0]) if is_finished else None,
         "absolute": _absolute(run),
-        "provenance": _flat(run.provenance),
+        "provenance": flat(run.provenance),
     }
-
-
-def _flat(provenance: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested members as dotted names; the configuration, which the bundle holds, by its number of settings."""
-    flat = {}
-    for name, value in provenance.items():
-        if prefix + name in ("kind", "crc", "time"):
-            continue
-        if prefix + name == "config" and isinstance(value, Mapping):
-            flat[name] = f"{len(value)} settings"
-        elif isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = str(value)
-    return flat
 
 
 def _curves(

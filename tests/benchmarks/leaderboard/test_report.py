@@ -13,6 +13,7 @@ from benchmarks.leaderboard.__main__ import main
 from benchmarks.leaderboard.report import plots
 from benchmarks.leaderboard.report.data import report_data
 from benchmarks.leaderboard.report.markdown import markdown, number, table, text
+from benchmarks.leaderboard.report.origin import without_places
 from benchmarks.leaderboard.report.reading import grid_of, read_at
 from benchmarks.leaderboard.results import read_results
 from registry.catalog import reference_scores
@@ -180,6 +181,14 @@ def test_provenance_is_flat_text(tmp_path):
     told = row_of(a_report(tmp_path), POAC, "mvd")["runs"][0]["provenance"]
     assert all(type(name) is str and type(value) is str for name, value in told.items())
     assert ("2", "2.13.0", "3 settings") == (told["hardware.cores"], told["versions.torch"], told["config"])
+
+
+def test_commands_are_told_without_folders_of_the_machine():
+    told = "python src/main.py --config=mvd with seed=1 'local_results_path=/home/me/my runs' checkpoint_path=/x y=2"
+    assert "python src/main.py --config=mvd with seed=1 local_results_path=DIR checkpoint_path=DIR y=2" == (
+        without_places(told)
+    )
+    assert "open 'quote" == without_places("open 'quote")
 
 
 # --- Markdown
