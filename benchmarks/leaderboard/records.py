@@ -124,10 +124,11 @@ def read_record(run_dir: Path, columns: Iterable[str] | None = None) -> Record:
         raise ValueError(NO_RECORD.format(path=path))
     tests, provenance = [], b""
     for line in _whole_lines(path):
-        if line.startswith(_TEST):
+        kind = bytes(line[: len(_PROVENANCE)])
+        if kind.startswith(_TEST):
             tests.append(line)
-        elif line.startswith(_PROVENANCE):
-            provenance = line
+        elif kind == _PROVENANCE:
+            provenance = bytes(line)
     found = _tests_of(tests, columns, path)
     falls = np.flatnonzero(np.diff(found.steps) <= 0)
     if len(falls):
@@ -136,30 +137,34 @@ def read_record(run_dir: Path, columns: Iterable[str] | None = None) -> Record:
     return Record(found, (decode(provenance) or {}) if provenance else {})
 
 
-def _whole_lines(path: Path) -> Iterator[bytes]:
+def _whole_lines(path: Path) -> Iterator[memoryview]:
     """The lines whose checksum matches; raises for one that does not unless all behind it do not either."""
-    damaged = 0
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not _is_whole(line):
-                damaged = damaged or number
-            elif damaged:
-                raise ValueError(DAMAGED.format(where=path, line=damaged))
-            else:
-                yield line
+    content = path.read_bytes()
+    view = memoryview(content)  # its slices are no copies
+    begin, number, damaged = 0, 0, 0
+    while begin < len(content):
+        end = content.find(b"\n", begin) + 1 or len(content)
+        line, begin, number = view[begin:end], end, number + 1
+        if not _is_whole(line):
+            damaged = damaged or number
+        elif damaged:
+            raise ValueError(DAMAGED.format(where=path, line=damaged))
+        else:
+            yield line
 
 
-def _is_whole(line: bytes) -> bool:
-    if len(line) <= _TAIL or line[-_TAIL:-11] != b', "crc": "' or line[-3:] != b'"}\n':
+def _is_whole(line: memoryview) -> bool:
+    tail = bytes(line[-_TAIL:])
+    if not (len(line) > _TAIL and tail.startswith(b', "crc": "') and tail.endswith(b'"}\n')):
         return False
-    return b"%08x" % zlib.crc32(b"}", zlib.crc32(memoryview(line)[:-_TAIL])) == line[-11:-3]
+    return b"%08x" % zlib.crc32(b"}", zlib.crc32(line[:-_TAIL])) == tail[-11:-3]
 
 
-def _tests_of(lines: Sequence[bytes], columns: Iterable[str] | None, path: Path) -> Tests:
+def _tests_of(lines: Sequence[memoryview], columns: Iterable[str] | None, path: Path) -> Tests:
     """Columns of test records."""
     if not lines:
         return NO_TESTS
-    episodes = [json.loads(line)["episodes"] for line in (lines[0], lines[-1])]
+    episodes = [json.loads(bytes(line))["episodes"] for line in (lines[0], lines[-1])]
     there = dict.fromkeys(name for each in episodes for name in (each[0] if each else {}) if name not in NOT_VALUES)
     names = [name for name in there if columns is None or name in set(columns)]
     read, table_of = decoder(names, is_record=True)
@@ -211,7 +216,7 @@ def read_episodes(path: Path, columns: Iterable[str] | None = None) -> dict[str,
 
 def decoder(
     names: Sequence[str], is_record: bool
-) -> tuple[Callable[[bytes], Any], Callable[[Sequence[Any]], np.ndarray]]:
+) -> tuple[Callable[[Any], Any], Callable[[Sequence[Any]], np.ndarray]]:
     """Two functions: what decodes a line, and what makes a table of episodes.
 
     The first gives (step, decisions, wall_s, episodes) of a record, or the episode of a line; the second takes such
@@ -244,8 +249,8 @@ def _table(episodes: Sequence[Any], names: Sequence[str], get: Callable[[str], C
     return np.stack(columns) if columns else np.zeros((0, len(episodes)))
 
 
-def _read_record(line: bytes) -> tuple[int, float | None, float | None, list[dict[str, Any]]]:
-    found = json.loads(line)
+def _read_record(line: memoryview) -> tuple[int, float | None, float | None, list[dict[str, Any]]]:
+    found = json.loads(bytes(line))
     return found["t_env"], found.get("decisions"), found.get("wall_s"), found["episodes"]
 
 

@@ -18,6 +18,7 @@ def command(ctx: click.Context, tasks: tuple[str, ...], episodes: int, write: bo
 
     \b
     python -m benchmarks.leaderboard scores --task async:poac-1
+    python -m benchmarks.leaderboard scores --write
 
     Scores in reports are (return - random) / (best - random) with the kept figures. Exit status 1 if one that is kept
     is more than four standard errors away from what was measured.

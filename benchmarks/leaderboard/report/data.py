@@ -4,6 +4,7 @@ The x-axis is environment steps. A run's value at a step is linearly interpolate
 its episodes. Finished runs alone enter tables and suites; curves hold all that was recorded, with n at each point.
 """
 
+import math
 from typing import Any, Mapping, Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from benchmarks.leaderboard.protocol import Protocol, Task, available, title
 from benchmarks.leaderboard.report.algorithms import algorithms
 from benchmarks.leaderboard.report.notes import notes
+from benchmarks.leaderboard.report.origin import flat
 from benchmarks.leaderboard.report.reading import finals, grid_of, listed, read_at
 from benchmarks.leaderboard.report.suite import suite
 from benchmarks.leaderboard.results import FAILED, FINISHED, NOT_RUN, REFUSED, RUNNING, Results, Run
@@ -118,7 +120,7 @@ def _row(
 ) -> dict[str, Any]:
     finished = [run for run in runs if run.state == FINISHED]
     final = _interval(finals(finished), "final", key, algorithm)
-    absolute = [run.absolute.values["return"].mean() for run in finished if run.absolute is not None]
+    absolute = [value for value in map(_absolute, finished) if value is not None]
     steps = [run.tests[-1].step for run in finished]
     return {
         "task": key,
@@ -134,6 +136,12 @@ def _row(
         "tier": tiers.get((key, algorithm)),
         "runs": [_run(run) for run in runs],
     }
+
+
+def _absolute(run: Run) -> float | None:
+    """The absolute metric of a run; None where there is none, or it is no number."""
+    value = math.nan if run.absolute is None else float(run.absolute.values["return"].mean())
+    return value if math.isfinite(value) else None
 
 
 def _interval(values: np.ndarray, *names: str) -> dict[str, Any] | None:
@@ -171,24 +179,9 @@ def _run(run: Run) -> dict[str, Any]:
         "decisions": None if last is None else last.decisions,
         "wall_s": None if last is None else last.wall_s,
         "final": float(finals([run])[0]) if is_finished else None,
-        "absolute": None if run.absolute is None else float(run.absolute.values["return"].mean()),
-        "provenance": _flat(run.provenance),
+        "absolute": _absolute(run),
+        "provenance": flat(run.provenance),
     }
-
-
-def _flat(provenance: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    """Nested members as dotted names; the configuration, which the bundle holds, by its number of settings."""
-    flat = {}
-    for name, value in provenance.items():
-        if prefix + name in ("kind", "crc", "time"):
-            continue
-        if prefix + name == "config" and isinstance(value, Mapping):
-            flat[name] = f"{len(value)} settings"
-        elif isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = str(value)
-    return flat
 
 
 def _curves(

@@ -6,6 +6,7 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
@@ -138,12 +139,17 @@ def episodes_around(mean: float, n: int, seed: int, extras: bool = True) -> list
     returns += mean - returns.mean()
     return [
         {
-            "seed": int(rng.integers(2**63)), "return": float(value), "length": int(rng.integers(10, 60)),
+            "seed": int(rng.integers(2**63)), "return": _json(float(value)), "length": int(rng.integers(10, 60)),
             **({"decisions": int(rng.integers(5, 30))} if extras else {}),
             "battle_won": float(value > mean), "draw": 0.0,
         }
         for value in returns
     ]  # fmt: skip
+
+
+def _json(value: float) -> float | str:
+    """As records hold it: NaN and infinities are text."""
+    return value if math.isfinite(value) else repr(value)
 
 
 def provenance(algorithm: str, seed: int) -> dict[str, Any]:
@@ -168,7 +174,7 @@ def write_absolute(cell: Path, protocol: Protocol, task: Task, seed: int, mean: 
     episodes = episodes_around(mean, n, seed + 7)
     for episode in episodes:
         episode["actions"] = [[2, 3, 2]] * episode["length"]
-    told = {"schema": 1, "step": task.t_max, "test_return": mean, "n": n, "environment": "e" * 64, "config": {}}
+    told = {"schema": 1, "step": task.t_max, "test_return": _json(mean), "n": n, "environment": "e" * 64, "config": {}}
     write_json(cell / "evaluation" / "evaluation.json", told)
     lines = [json.dumps(episode) + "\n" for episode in episodes]
     (cell / "evaluation" / "episodes.jsonl").write_text("".join(lines), encoding="utf-8")

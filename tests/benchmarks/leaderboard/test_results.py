@@ -32,7 +32,8 @@ def test_every_cell_of_the_protocol_is_there_in_its_order(tmp_path):
     states = {(POAC, "mvd", 2): "not run", (POAC, "qmix", 1): "failed", (KITCHEN, "mvd", 3): "running"}
     states[KITCHEN, "qmix", 2] = "refused"
     found = read_results(write_results(tmp_path, a_protocol(), states))
-    assert list(product((POAC, KITCHEN), ("mvd", "qmix"), (1, 2, 3))) == [(run.task, run.algorithm, run.seed) for run in found.runs]
+    cells = [(run.task, run.algorithm, run.seed) for run in found.runs]
+    assert list(product((POAC, KITCHEN), ("mvd", "qmix"), (1, 2, 3))) == cells
     for run in found.runs:
         assert states.get((run.task, run.algorithm, run.seed), "finished") == run.state
         assert (run.state in ("failed", "refused")) == (run.reason is not None)

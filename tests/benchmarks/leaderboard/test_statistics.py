@@ -217,7 +217,7 @@ def test_intervals_of_many_runs_and_tasks_hold_the_truth_about_95_times_in_100()
 
 
 @pytest.mark.skipif(
-    importlib.util.find_spec("rliable") is None, reason="optional: rliable is not installed (it needs pandas < 3, arch < 8)"
+    importlib.util.find_spec("rliable") is None, reason="optional: needs rliable, with pandas < 3 and arch < 8"
 )
 def test_aggregates_are_rliables():
     from rliable import metrics
