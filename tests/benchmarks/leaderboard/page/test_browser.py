@@ -106,6 +106,8 @@ def test_header_sorts_by_pointer_and_by_keyboard(reader: Reader) -> None:
     algorithm = shown.locator(f"{overcooked} >> th[aria-sort]", has_text="Algorithm")
     assert "ascending" == algorithm.get_attribute("aria-sort") and "none" == head.get_attribute("aria-sort")
     assert ["MVD", "Qatten(A)", "QMIX", "QMIX(A)", "VDN(A)"] == names(shown, overcooked)
+    head.get_by_role("button").click()
+    assert best_first == names(shown, overcooked)
 
 
 def test_filters_hide_rows_curves_and_tasks(reader: Reader) -> None:
