@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.leaderboard.page.figures import MOST_POINTS, figures
 from benchmarks.leaderboard.page.names import algorithms_of
-from benchmarks.leaderboard.page import page
-from benchmarks.leaderboard.page.document import embedded
+from benchmarks.leaderboard.page.page import embedded, page
 from tests.benchmarks.leaderboard.page import sample
 from tests.benchmarks.leaderboard.page.reading import Parsed, parsed
 
