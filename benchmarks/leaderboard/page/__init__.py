@@ -1,5 +1,1 @@
-"""The leaderboard as one self-contained page: `page(data) -> str`."""
-
-from benchmarks.leaderboard.page.document import page
-
-__all__ = ["page"]
+"""The leaderboard as one self-contained page; `page.page` writes it."""

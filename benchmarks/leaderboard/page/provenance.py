@@ -49,7 +49,7 @@ def _run(run: Mapping[str, Any], decimals: int) -> dict[str, Any]:
         "state": run["state"],
         "reason": run.get("reason"),
         "cells": [
-            ("Environment steps", run.get("steps"), whole(run.get("steps"))),
+            ("Steps", run.get("steps"), whole(run.get("steps"))),
             ("Decisions", run.get("decisions"), whole(run.get("decisions"))),
             ("Wall time", run.get("wall_s"), duration(run.get("wall_s"))),
             ("Final return", *_mean(run.get("final"), decimals)),

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from benchmarks.leaderboard.page.figures import MOST_POINTS, figures
 from benchmarks.leaderboard.page.names import algorithms_of
-from benchmarks.leaderboard.page import page
-from benchmarks.leaderboard.page.document import embedded
+from benchmarks.leaderboard.page.page import embedded, page
 from tests.benchmarks.leaderboard.page import sample
 from tests.benchmarks.leaderboard.page.reading import Parsed, parsed
 
@@ -44,7 +43,10 @@ def tree(html: str) -> Parsed:
 def test_texts_of_the_data_add_no_element_and_no_attribute(data: dict[str, Any], tree: Parsed) -> None:
     """Every text replaced by one that tries to be markup: the same elements, and the text is there."""
     for hostile in sample.HOSTILE:
-        other = parsed(page(sample.with_texts(data, lambda text: f"{hostile}{text}{hostile}")))
+        html = page(sample.with_texts(data, lambda text: f"{hostile}{text}{hostile}"))
+        html.encode("utf-8")
+        assert not set(html) & set("\x00\u2028\u2029\u202e\ud800")
+        other = parsed(html)
         assert tree.shape == other.shape
         assert ["doctype html"] == other.others
     for hostile in sample.HOSTILE[:5]:
