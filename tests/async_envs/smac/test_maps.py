@@ -124,7 +124,7 @@ def test_a_colossus_crosses_the_cliff_and_a_zergling_does_not():
 def test_walls_stop_units_at_their_inner_radius(tmp_path):
     """A marine walks to 0.375 from the wall and along it."""
     lines = "episode_limit = 100\nwalkable = [[4, 27, 4, 27]]\n"
-    scene = battle(tmp_path, [("marine", 16, 26)], [("marine", 6, 6)], lines)
+    scene = battle(tmp_path, [("marine", 16, 26.9)], [("marine", 6, 6)], lines)
     scene.step({0: 2})
     assert 28 - 0.375 - 0.15 < scene.at(0)[1] <= 28 - 0.375
     before = scene.at(0)[0]
