@@ -8,7 +8,9 @@ import numpy as np
 from async_envs.core.compile import kernel
 from async_envs.core.simulator import CONTINUE, FIRST_ACTION, NOOP, Simulator
 
-NO_STATUSES = "{key}: its actions do not begin with noop and continue, so a VSP cannot tell who executes. Leave out vsp."
+NO_STATUSES = (
+    "{key}: its actions do not begin with noop and continue, so a VSP cannot tell who executes. Leave out vsp."
+)
 ALREADY_PROXIED = "{key}: this simulator is a VSP already and shows its proxies. Wrap the task once."
 
 

@@ -60,7 +60,9 @@ def test_maps_agree_with_the_twin(variant):
     play(variant, 1, 25, cooldown_jitter=True)
 
 
-@given(st.integers(0, 10**6), st.fixed_dictionaries({name: st.booleans() for name in FLAGS}), st.booleans(), st.booleans())
+@given(
+    st.integers(0, 10**6), st.fixed_dictionaries({name: st.booleans() for name in FLAGS}), st.booleans(), st.booleans()
+)
 def test_flags_agree_with_the_twin(seed, flags, shows_health, is_positive):
     """Any of SMAC's flags together."""
     play("3m", seed, 4, obs_all_health=shows_health, reward_only_positive=is_positive, sight=7.5, **flags)

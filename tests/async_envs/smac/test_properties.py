@@ -137,9 +137,8 @@ def test_a_move_in_a_damage_point_loses_the_shot(tmp_path):
 
 def test_a_baneling_bursts_and_dies(tmp_path):
     """20 and 15 more on light ones, within 2.2 of its rim, enemies only."""
-    scene = battle(
-        tmp_path, [("baneling", 10, 16), ("baneling", 9, 16)], [("marine", 10.8, 16), ("marauder", 10, 18), ("zealot", 10, 26)]
-    )
+    enemies = [("marine", 10.8, 16), ("marauder", 10, 18), ("zealot", 10, 26)]
+    scene = battle(tmp_path, [("baneling", 10, 16), ("baneling", 9, 16)], enemies)
     scene.order(1, 2, 2).loops(2)
     assert [30, 0, 10, 106, 100] == scene.units.health[0].tolist()
 
