@@ -13,6 +13,7 @@ SMAC's; `smac_of` and `ours_of` join the two.
 from async_envs.core.compile import lean_kernel
 from async_envs.core.simulator import CONTINUE, FIRST_ACTION, NOOP
 from async_envs.smac.constants import ATTACK, MOVE, N_DIRECTIONS, NO_ACTION, NOBODY, STOP
+from async_envs.smac.types import Clocks
 
 
 @lean_kernel
@@ -91,9 +92,35 @@ def show_mask(clocks, alive, avail_actions, is_compatible, b):
                 row[action + shift] = clocks.physical[b, i, action]
 
 
-def action_names(n_targets, is_compatible):
+@lean_kernel
+def execute_batch(submitted, is_compatible, is_cancelling, records_submitted, *fields):
+    """`execute` for every episode; `fields` are those of Clocks, as they are for the two kernels below."""
+    clocks = Clocks(*fields)
+    for b in range(submitted.shape[0]):
+        execute(clocks, submitted, is_compatible, is_cancelling, records_submitted, b)
+
+
+@lean_kernel
+def pass_step_batch(alive, avail_actions, is_compatible, *fields):
+    """`pass_step` and `show_mask` for every episode."""
+    clocks = Clocks(*fields)
+    for b in range(alive.shape[0]):
+        pass_step(clocks, alive, b)
+        show_mask(clocks, alive, avail_actions, is_compatible, b)
+
+
+@lean_kernel
+def forget_batch(alive, avail_actions, is_compatible, *fields):
+    """`forget_moves` and `show_mask` for every episode."""
+    clocks = Clocks(*fields)
+    for b in range(alive.shape[0]):
+        forget_moves(clocks, b)
+        show_mask(clocks, alive, avail_actions, is_compatible, b)
+
+
+def action_names(n_targets: int, is_compatible: bool) -> tuple[str, ...]:
     """The names of the actions, in our numbering or in SMAC's."""
-    own = ("stop", "move-north", "move-south", "move-east", "move-west")
+    own: tuple[str, ...] = ("stop", "move-north", "move-south", "move-east", "move-west")
     own += tuple(f"attack-{target}" for target in range(n_targets))
     assert len(own) == ATTACK - STOP + n_targets
     return (("no-op",) if is_compatible else ("noop", "continue")) + own

@@ -82,8 +82,8 @@ def _draw_shot(canvas: Canvas, world: World, b: int, u: int) -> None:
     is_busy = units.cooldown[b, u] > 0 or world.roster.weapon[u] == HEALER
     if target != NOBODY and units.alive[b, target] and is_busy:
         colour = _HEALTH if world.roster.weapon[u] == HEALER else _SHOT
-        ends = (units.x[b, u], units.y[b, u], units.x[b, target], units.y[b, target])
-        canvas.line(*(float(end) for end in ends), 0.12, colour)
+        start = float(units.x[b, u]), float(units.y[b, u])
+        canvas.line(*start, float(units.x[b, target]), float(units.y[b, target]), 0.12, colour)
 
 
 def _draw_unit(canvas: Canvas, world: World, field: Map, b: int, u: int) -> None:
@@ -125,8 +125,8 @@ _STROKES = {  # letters as lines on a 2 x 2 square: (x, y) to (x, y)
 
 def _write(canvas: Canvas, letter: str, x: float, y: float, size: float) -> None:
     for left, bottom, right, top in _STROKES.get(letter, ()):
-        ends = (x + (left - 1) * size / 2, y + (bottom - 1) * size / 2, x + (right - 1) * size / 2, y + (top - 1) * size / 2)
-        canvas.line(*ends, 0.1, _ROUTE)
+        start = x + (left - 1) * size / 2, y + (bottom - 1) * size / 2
+        canvas.line(*start, x + (right - 1) * size / 2, y + (top - 1) * size / 2, 0.1, _ROUTE)
 
 
 def ansi(world: World, field: Map, b: int) -> str:

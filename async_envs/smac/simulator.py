@@ -15,13 +15,13 @@ from async_envs.smac.family import FAMILY
 from async_envs.smac.maps import Map, make_ground, map_path, read_map
 from async_envs.smac.names import obs_names, state_names
 from async_envs.smac.types import (
-    Clocks,
     Ground,
     Output,
     Rules,
     World,
     flatten,
     make_battle,
+    make_clocks,
     name_roster,
     name_units,
 )
@@ -29,10 +29,6 @@ from async_envs.smac.units import unit_arrays
 
 N_DURATIONS = "{key}: durations has {given} numbers for {expected} agents. Give one for each agent."
 NO_EPISODE = "{key}: there is no episode {episode} to render. Use 0 to {last}."
-NO_BACKEND = {
-    "sc2": "{key}: backend='sc2' is not part of this version. Leave out `backend`, native needs nothing.",
-    "smaclite": "{key}: backend='smaclite' is not part of this version. Leave out `backend`, native needs nothing.",
-}
 
 
 class SmacSimulator(Simulator):
@@ -75,7 +71,7 @@ class SmacSimulator(Simulator):
             rules=rules,
             battle=battle,
             ground=ground,
-            clocks=make_clocks(batch_size, durations, field.n_enemies),
+            clocks=make_clocks(batch_size, durations, ATTACK + field.n_enemies),
             out=Output(
                 self.obs,
                 self.state,
@@ -147,17 +143,7 @@ def _bit(types: tuple[str, ...], name: str) -> int:
     return types.index(name) if name in types else 0
 
 
-def make_clocks(batch_size: int, durations: np.ndarray, n_enemies: int) -> Clocks:
-    """Room for the asynchronous layer."""
-    n_agents = len(durations)
-    return Clocks(
-        durations,
-        *(np.zeros((batch_size, n_agents), np.int32) for _ in Clocks._fields[1:-1]),
-        physical=np.zeros((batch_size, n_agents, ATTACK + n_enemies), np.uint8),
-    )
-
-
-def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> SmacSimulator:
+def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> Any:
     """The simulator of a map.
 
     Args:
@@ -169,17 +155,23 @@ def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> SmacSim
     Raises:
         ValueError: an unknown map or option, a value that is not accepted, a map file that is none, or a
             backend that is not there; one line.
+
+    Returns:
+        A `SmacSimulator`; an `AdapterSimulator` for another backend than native.
     """
     if variant not in FAMILY.variants:
         raise ValueError(unknown_name(key, "map", variant, FAMILY.variants))
-    chosen = {option.name: option.default for option in FAMILY.options} | FAMILY.check_options(key, options)
-    if chosen["backend"] != "native":
-        raise ValueError(NO_BACKEND[chosen["backend"]].format(key=key))
+    defaults = {option.name: option.default for option in FAMILY.options}
+    chosen = defaults | FAMILY.check_options(key, options)
     where, path = key, map_path(variant)
     if chosen["map_file"] is not None:
         where, path = f"{key}: map_file {chosen['map_file']}", Path(chosen["map_file"])
     field = read_map(where, path, chosen["profile"])
     durations = make_durations(key, field, chosen["durations"])
+    if chosen["backend"] != "native":
+        from async_envs.smac.adapter import make_adapter
+
+        return make_adapter(key, variant, batch_size, chosen, defaults, durations, field.episode_limit)
     rules = make_rules(field, durations, chosen)
     ground = make_ground(field)
     warm_up("smac", lambda: _play_one_step(SmacSimulator(key, 1, field, ground, rules, durations)))

@@ -207,6 +207,13 @@ def make_battle(batch_size: int, roster: dict[str, np.ndarray], rules: Rules) ->
     )
 
 
+def make_clocks(batch_size: int, durations: np.ndarray, n_actions: int) -> Clocks:
+    """The asynchronous layer's arrays; `n_actions` is SMAC's."""
+    shape = batch_size, len(durations)
+    left, move, executed, shown = (np.zeros(shape, np.int32) for _ in range(4))
+    return Clocks(durations, left, move, executed, shown, np.zeros((*shape, n_actions), np.uint8))
+
+
 def name_units(battle: Battle) -> Units:
     """Views of what changes, by name."""
     return Units(*battle.real, *battle.whole)

@@ -14,7 +14,8 @@ import pytest
 
 from async_envs.core.compile import kernel
 from async_envs.core.seeding import next_below
-from async_envs.overcooked.simulator import OvercookedSimulator, make
+from async_envs.core.simulator import Simulator
+from async_envs.overcooked.simulator import make
 from benchmarks.speed.original_overcooked import make_original, missing
 
 N_CALLS = {256: 800, 1: 8000}  # of `step`, in each timed round
@@ -42,7 +43,7 @@ def draw(avail_actions, streams, actions):  # type: ignore[no-untyped-def]
 class Player:
     """Plays on and on with random available actions, restarting what has ended."""
 
-    def __init__(self, simulator: OvercookedSimulator):
+    def __init__(self, simulator: Simulator):
         self.simulator = simulator
         self.seeds = np.arange(simulator.batch_size, dtype=np.uint64)
         self.streams = self.seeds.copy()

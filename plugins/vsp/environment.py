@@ -6,8 +6,11 @@ Letters: B episodes, N agents of the task, A actions, O obs features.
 import numpy as np
 
 from async_envs.core.compile import kernel
-from async_envs.core.simulator import CONTINUE, NOOP, Simulator
+from async_envs.core.simulator import CONTINUE, FIRST_ACTION, NOOP, Simulator
 
+NO_STATUSES = (
+    "{key}: its actions do not begin with noop and continue, so a VSP cannot tell who executes. Leave out vsp."
+)
 ALREADY_PROXIED = "{key}: this simulator is a VSP already and shows its proxies. Wrap the task once."
 
 
@@ -28,12 +31,14 @@ class VSP(Simulator):
         simulator: the task.
 
     Raises:
-        ValueError: the simulator is a VSP already.
+        ValueError: the simulator is a VSP already, or does not show statuses.
     """
 
     def __init__(self, simulator: Simulator):
         if isinstance(simulator, VSP):
             raise ValueError(ALREADY_PROXIED.format(key=simulator.key))
+        if simulator.action_names[:FIRST_ACTION] != ("noop", "continue"):
+            raise ValueError(NO_STATUSES.format(key=simulator.key))
         n_agents = simulator.n_agents
         super().__init__(
             key=simulator.key,

@@ -13,7 +13,10 @@ from async_envs.smac.simulator import make
 
 KEY = "async:smac-3m"
 NO_CHANCE = "episodes of different seeds were all the same"
-RARE = {NO_CHANCE, "no episode was terminated", "no episode was truncated", "every metric was 0 at the end of every episode"}
+RARE = {
+    NO_CHANCE, "no episode was terminated", "no episode was truncated",
+    "every metric was 0 at the end of every episode",
+}  # fmt: skip
 
 
 def unmeasured():

@@ -36,8 +36,8 @@ def test_a_map_of_your_own(tmp_path):
         (GOOD + GROUPS.replace("[20, 5]", "[20, 50]"), "at=[20, 50] is no point of the map"),
         (GOOD + GROUPS.replace("at = [20, 5]", "to = [20, 5]"), "a group of 'enemy' is"),
         (GOOD.replace("marine", "zealot") + GROUPS, "ally_types=['zealot'] does not fit the units"),
-        (GOOD + GROUPS.replace("[20, 5]", "[5.4, 5]"), "overlap, 0.75 between them is needed. Move one of their groups"),
-        (GOOD.replace("[0, 31, 0, 31]", "[0, 10, 0, 31]") + GROUPS, "a zealot starts at (20.00, 5.00), which is not walk"),
+        (GOOD + GROUPS.replace("[20, 5]", "[5.4, 5]"), "overlap, 0.75 between them is needed. Move one of"),
+        (GOOD.replace("[0, 31, 0, 31]", "[0, 10, 0, 31]") + GROUPS, "a zealot starts at (20.00, 5.00), which is not"),
         ("attack_point = [1]\n" + GOOD + GROUPS, "attack_point=[1] is no point of the map"),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_colossus_crosses_the_cliff_and_a_zergling_does_not():
 def test_walls_stop_units_at_their_inner_radius(tmp_path):
     """A marine walks to 0.375 from the wall and along it."""
     lines = "episode_limit = 100\nwalkable = [[4, 27, 4, 27]]\n"
-    scene = battle(tmp_path, [("marine", 16, 26)], [("marine", 6, 6)], lines)
+    scene = battle(tmp_path, [("marine", 16, 26.9)], [("marine", 6, 6)], lines)
     scene.step({0: 2})
     assert 28 - 0.375 - 0.15 < scene.at(0)[1] <= 28 - 0.375
     before = scene.at(0)[0]
@@ -137,7 +137,8 @@ def test_profiles_name_the_same_units(profile):
 
 
 @pytest.mark.parametrize(
-    "profile, damage, period, speed", [("map", 10, 1.44, 2.9531), ("melee410", 13, 1.87, 2.9531), ("smaclite", 13, 1.3375, 4.13)]
+    "profile, damage, period, speed",
+    [("map", 10, 1.44, 2.9531), ("melee410", 13, 1.87, 2.9531), ("smaclite", 13, 1.3375, 4.13)],
 )
 def test_the_stalker_of_each_profile(profile, damage, period, speed):
     stalker = unit_types(profile)["stalker"]

@@ -137,3 +137,12 @@ def test_for_a_recurrent_network_they_do_not() -> None:
     """The environment's proxy has a history of its own (docs: the two sides agree on all but utilities)."""
     gathered, shown = both_sides(toy, use_rnn=True)
     assert (gathered - shown).abs().max() > 1e-3
+
+
+def test_a_task_that_hides_statuses_is_refused():
+    """SMAC's own numbering has one index for the busy and the dead."""
+    from async_envs.smac.simulator import make
+
+    with pytest.raises(ValueError, match="do not begin with noop and continue, so a VSP cannot tell who executes"):
+        VSP(make("async:smac-3m", "3m", smac_compat=True))
+    assert 6 == VSP(make("async:smac-3m", "3m")).n_agents
