@@ -11,7 +11,7 @@ from typing import BinaryIO, Protocol
 
 from benchmarks.leaderboard.bundle.limits import LIMITS, Limits, in_words
 from benchmarks.leaderboard.bundle.names import PICKLED, looks_pickled, missing_reasons, name_reasons
-from benchmarks.leaderboard.bundle.refusal import Refused, harmless
+from benchmarks.leaderboard.bundle.refusal import Refused
 
 __all__ = ["Archive", "FolderArchive", "check_sizes", "drain", "open_archive"]
 

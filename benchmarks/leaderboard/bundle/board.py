@@ -176,7 +176,8 @@ def read_board(folder: str | Path, columns: Iterable[str] | None = None) -> Boar
     board = json.loads((folder / BOARD).read_text(encoding="utf-8"))
     protocol = protocols.checked(board["protocol"], folder / BOARD)
     wanted = None if columns is None else tuple(columns)
-    runs, tiers, notes = {}, {}, []
+    runs, notes = {}, []
+    tiers: dict[tuple[str, str], int] = {}
     for place, record in _submissions(folder).items():
         with open_archive(folder / SUBMISSIONS / place / ZIPPED) as archive:
             files = open_files(archive)

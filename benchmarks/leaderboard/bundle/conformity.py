@@ -6,7 +6,7 @@ from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
 from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.bundle.contents import RunFiles
 from benchmarks.leaderboard.bundle.expected import config_differences, expected_config
-from benchmarks.leaderboard.bundle.origin import own_hash
+from benchmarks.leaderboard.bundle.origin import own_hash, same_rules
 from benchmarks.leaderboard.bundle.refusal import harmless
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import FAILED, FINISHED, RUNNING
@@ -33,7 +33,9 @@ NO_REASON = "{run}: it failed, and no reason is told."
 NO_TESTS = "{run}: it is said to be finished, and holds no tests."
 ENDS = "{run}: its last test is at step {given}, the protocol asks for {expected}."
 N_EPISODES = "{run}: the test at step {step} has {given} episodes, the protocol asks for {expected}."
-SEEDS = "{run}: {where}: its episodes do not have the seeds that seed {seed} gives; they were changed, left out or copied."
+SEEDS = (
+    "{run}: {where}: its episodes do not have the seeds that seed {seed} gives; they were changed, left out or copied."
+)
 BACKWARDS = "{run}: the test at step {step}: {name} fall from {before} to {given}."
 N_EVALUATED = "{run}: {given} episodes of its last evaluation, the protocol asks for {expected}."
 
@@ -103,10 +105,11 @@ def _origin_reasons(run: RunFiles, protocol: Protocol, task: Task) -> Iterator[s
     for where, config, environment in starts:
         for name, given, asked in config_differences(config, expected):
             yield SETTING.format(run=run.name, where=where, name=name, given=given, expected=asked)
-        if environment != own:
+        if not same_rules(task.key, environment, own):
             yield ENVIRONMENT.format(
                 run=run.name, where=where, given=str(environment)[:12], own=str(own)[:12], commit=str(commit)[:12]
             )
+            return  # its other starts say the same
 
 
 def _test_reasons(run: RunFiles, protocol: Protocol) -> Iterator[str]:

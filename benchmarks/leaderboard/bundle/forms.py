@@ -10,7 +10,7 @@ from benchmarks.leaderboard.bundle.contents import RunFiles, read_run
 from benchmarks.leaderboard.bundle.duplicates import Print, copies, finger_print
 from benchmarks.leaderboard.bundle.limits import in_words
 from benchmarks.leaderboard.bundle.manifest import Files
-from benchmarks.leaderboard.bundle.origin import environments, suite
+from benchmarks.leaderboard.bundle.origin import environments, same_rules, suite
 from benchmarks.leaderboard.bundle.reading import About, read_about
 from benchmarks.leaderboard.bundle.refusal import Refused, harmless
 from benchmarks.leaderboard.bundle.runs import missing_parts
@@ -94,7 +94,7 @@ def _environment_reasons(about: About, tasks: set[str]) -> list[str]:
         ENVIRONMENT.format(
             task=harmless(task), given=said.get(task, "none")[:12], own=own.get(task, "none")[:12], version=version
         )
-        for task in sorted({*said, *own}) if said.get(task) != own.get(task)
+        for task in sorted({*said, *own}) if not same_rules(task, said.get(task), own.get(task))
     ]  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def _found(files: Files, about: About, there: Mapping[tuple[str, str, int], tupl
     size = sum(entry["size"] for entry in files.listed.values())
     lines = [
         f"{len(files.listed)} files, {in_words(size)}, as the manifest says; digest {files.digest[:16]}",
-        f"protocol {about.protocol.name} {about.protocol.hash[:12]}; environments as in this code",
+        f"protocol {about.protocol.name} {about.protocol.hash[:12]}; the same rules as in this code",
         f"{len(there)} runs ({counted}) of {len(pairs)} pairs of task and algorithm; none told twice",
     ]
     if about.said["suite"] != suite():

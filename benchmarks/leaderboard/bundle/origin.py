@@ -1,14 +1,18 @@
 """Which code a bundle comes from: this suite's version, and the hash of every task's own source."""
 
+import json
+from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Iterable, Mapping
 
 from benchmarks.leaderboard.protocol import Protocol
 
-__all__ = ["SUITE", "environments", "own_hash", "suite"]
+__all__ = ["SUITE", "environments", "own_hash", "same_rules", "suite"]
 
 SUITE = "async-epymarl"
 ENV_ARGS = "env_args."
+SAME_RULES = Path(__file__).resolve().parent / "same_rules.json"
 
 
 def suite() -> dict[str, str]:
@@ -41,3 +45,19 @@ def own_hash(config: Mapping[str, Any]) -> str | None:
     from registry.provenance import environment_of
 
     return environment_of(config)
+
+
+def same_rules(task: str, given: object, own: object) -> bool:
+    """Whether an environment hash stands for the rules of this code: it is its own, or `same_rules.json` lists it.
+
+    A hash covers sources, so it moves with any edit of them. Whoever edits them without touching the rules may list
+    the hash that was; that the recorded episodes come out the same, tier 3 still shows.
+    """
+    return given == own or given in _earlier().get(task, {})
+
+
+@lru_cache(maxsize=1)
+def _earlier() -> dict[str, dict[str, str]]:
+    """Task -> earlier hash -> what was edited since."""
+    listed: dict[str, dict[str, str]] = json.loads(SAME_RULES.read_text(encoding="utf-8"))
+    return listed

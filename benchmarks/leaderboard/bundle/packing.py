@@ -11,6 +11,7 @@ from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.bundle import names
 from benchmarks.leaderboard.bundle.archive import FolderArchive
 from benchmarks.leaderboard.bundle.claims import make_claims
+from benchmarks.leaderboard.bundle.forms import check_forms
 from benchmarks.leaderboard.bundle.limits import LIMITS, Limits
 from benchmarks.leaderboard.bundle.manifest import make_manifest, open_files
 from benchmarks.leaderboard.bundle.origin import environments, suite
@@ -129,7 +130,9 @@ def _fill(
     files = open_files(FolderArchive(folder, limits), limits)
     _write(folder / names.CLAIMS, canonical(make_claims(bundle_results(files))))
     _seal(folder)
-    return open_files(FolderArchive(folder, limits), limits).digest
+    files = open_files(FolderArchive(folder, limits), limits)
+    check_forms(files)  # what tier 1 would refuse is not submitted
+    return files.digest
 
 
 def _seal(folder: Path) -> None:

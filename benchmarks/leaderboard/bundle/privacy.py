@@ -32,7 +32,8 @@ class Cleaner:
             str(Path.home()): "HOME",
             os.path.abspath(tempfile.gettempdir()): "TEMP",
         }
-        self._places = sorted(((path, name) for path, name in places.items() if len(path) > 1), key=lambda p: -len(p[0]))
+        longest_first = sorted(places, key=len, reverse=True)
+        self._places = [(path, places[path]) for path in longest_first if len(path) > 1]
 
     def text(self, given: str) -> str:
         """One line, without paths of this machine and without control characters."""

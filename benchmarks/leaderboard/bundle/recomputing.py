@@ -8,7 +8,10 @@ __all__ = ["evaluation_reasons"]
 
 NO_TEST = "{run}: evaluation.json is of a model at step {step}, where the run has no test."
 OTHER_RETURN = "{run}: evaluation.json says test_return {given!r}, the test at step {step} gives {found!r}."
-NOT_BEST = "{run}: evaluation.json is of the model at step {step} (test return {given:.6g}), the best test was at step {best} ({found:.6g})."
+NOT_BEST = (
+    "{run}: evaluation.json is of the model at step {step} (test return {given:.6g}), the best test was at step {best} "
+    "({found:.6g})."
+)
 TOLERANCE = 1e-9
 
 

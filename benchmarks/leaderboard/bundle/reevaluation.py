@@ -102,11 +102,12 @@ def evaluate_again(files: Files, about: About, n_runs: int, seed: int, tell: Tel
         smallest, furthest = min(smallest, found.p), max(furthest, noticeable(given, n, level))
         tell(f"networks played again: {run.name}")
     ties = f" ({n_ties} differ by ties)" if n_ties else ""
+    least = f"{smallest:.2g}" if smallest < 1 else "not small"
     return (
         f"a: {n_same:,} recorded episodes of {n_runs} runs: the same actions and values{ties}",
         f"b: {n_fresh:,} fresh episodes (seed {seed}): mean returns compatible; permutation test, level "
-        f"{ERROR:g} / {n_runs} runs, smallest p {f'{smallest:.2g}' if smallest < 1 else 'not small'}; a right bundle is "
-        f"refused with probability at most {ERROR:g}; means {furthest:.3g} apart are noticed with probability {POWER:g}",
+        f"{ERROR:g} / {n_runs} runs, smallest p {least}; a right bundle is refused with probability at most {ERROR:g}; "
+        f"means {furthest:.3g} apart are noticed with probability {POWER:g}",
     )
 
 

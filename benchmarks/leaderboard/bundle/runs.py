@@ -62,6 +62,11 @@ class Cell:
         """For people."""
         return f"{self.task.key}, {self.algorithm}, seed {self.seed}"
 
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether its last evaluation is there."""
+        return (self.folder / "evaluation" / WEIGHTS).is_file()
+
 
 @dataclass(frozen=True)
 class Looked:
@@ -87,9 +92,8 @@ def look(results: Path, protocol: Protocol) -> Looked:
                 if (folder / CELL).is_file():
                     cells.append(Cell(task, algorithm, seed, _read_json(folder / CELL, BAD_CELL), folder))
     there = {
-        (cell.task.key, cell.algorithm, cell.seed): (cell.said["state"], (cell.folder / "evaluation" / WEIGHTS).is_file())
-        for cell in cells
-    }  # fmt: skip
+        (cell.task.key, cell.algorithm, cell.seed): (cell.said["state"], cell.is_evaluated) for cell in cells
+    }
     pairs = {(task, algorithm) for task, algorithm, _ in there}
     return Looked(tuple(cells), missing_parts(protocol, there), len(pairs) * len(protocol.seeds))
 
@@ -140,7 +144,7 @@ def pack_run(cell: Cell, cleaner: Cleaner, has_evaluation: bool) -> dict[str, by
     if tests:
         files[TESTS] = b"".join(tests)
     folder = cell.folder / "evaluation"
-    if has_evaluation and tests and (folder / WEIGHTS).is_file():
+    if has_evaluation and tests and cell.is_evaluated:
         said = _read_json(folder / "evaluation.json", BAD_EVALUATION)
         files[EVALUATION] = canonical(cleaner.value({**said, "config": resolved(said["config"])}))
         files[EPISODES] = _episodes(folder / EPISODES)

@@ -147,7 +147,7 @@ def recompute(files: Files, checked: Checked) -> tuple[str, ...]:
     claimed, found = files.json(CLAIMS), make_claims(results)
     Refused.unless_empty([*differences(claimed, found), *evaluation_reasons(files, checked.about)])
     n_tests = sum(len(run.tests) for run in results.runs)
-    n_episodes = sum(int(run.tests.counts.sum()) for run in results.runs if len(run.tests))  # type: ignore[attr-defined]
+    n_episodes = sum(len(test.values["return"]) for run in results.runs for test in run.tests)
     return (f"{n_numbers(claimed):,} claimed numbers are those of {n_tests:,} tests with {n_episodes:,} episodes",)
 
 

@@ -101,7 +101,7 @@ def test_a_name_that_leads_outside_is_refused(name: str, tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["bundle.zip"]
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>.json", "run\x1b[31m.json", "run\u202egnosj.json", "rün.json"])
+@pytest.mark.parametrize("name", ["<script>1</script>.json", "run\x1b[31m.json", "run\u202egnosj.json", "rün.json"])
 def test_a_name_with_other_characters_is_refused_and_shown_harmlessly(name: str, tmp_path: Path) -> None:
     said = refusal(zip_with([*NEEDED, (name, b"{}")], tmp_path / "bundle.zip"))
     assert "characters that are not accepted" in said
@@ -165,7 +165,8 @@ def raw_zip(members: list[tuple[str, bytes, int]]) -> bytes:
     for name, data, size in members:
         extra = struct.pack("<HHQ", 1, 8, size) if size > 0xFFFFFFFF else b""
         sizes = (0, len(data), min(size, 0xFFFFFFFF), len(name))
-        entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", 45, 45, 0, 8, 0, 33, *sizes, len(extra), 0, 0, 0, 0, len(body))
+        fields = (45, 45, 0, 8, 0, 33, *sizes, len(extra), 0, 0, 0, 0, len(body))
+        entry = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *fields)
         directory += entry + name.encode() + extra
         body += struct.pack("<4s5H3L2H", b"PK\x03\x04", 45, 0, 8, 0, 33, *sizes, 0) + name.encode() + data
     n = len(members)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
+from benchmarks.leaderboard.bundle import origin
 from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.bundle.verification import Verification, table, verify
 from tests.benchmarks.leaderboard.bundle.builders import (
@@ -195,10 +196,23 @@ def test_a_failed_run_that_is_left_out_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [f"{ONE}/run.json", f"{ONE}/evaluation.json", "bundle.json"])
 def test_a_wrong_environment_hash_is_found(name: str, right: Files, tmp_path: Path) -> None:
-    path: dict[str, tuple[Any, ...]] = {"run.json": ("provenance", 0, "environment"), "bundle.json": ("environments", TASK)}
-    place = path.get(name.rpartition("/")[2], ("environment",))
+    places: dict[str, tuple[Any, ...]] = {
+        "run.json": ("provenance", 0, "environment"), "bundle.json": ("environments", TASK),
+    }  # fmt: skip
+    place = places.get(name.rpartition("/")[2], ("environment",))
     said = refused(edited(right, name, set_to(*place, value="e" * 64)), tmp_path)
     assert "environment hash eeeeeeeeeeee…, this code's is" in said and "other rules" in said
+
+
+def test_an_earlier_hash_that_is_known_to_have_the_same_rules_is_accepted(
+    right: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = edited(right, f"{ONE}/run.json", set_to("provenance", 0, "environment", value="e" * 64))
+    known = {TASK: {"e" * 64: "comments were edited"}}
+    monkeypatch.setattr(origin, "_earlier", lambda: known)
+    assert verify(folder_with(files, tmp_path / "earlier"), 2).tier == 2
+    known[TASK] = {"d" * 64: "comments were edited"}
+    assert "environment hash eeeeeeeeeeee…" in refused(files, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +279,8 @@ def test_weights_that_are_no_weights_are_found(kind: str, right: Files, tmp_path
         "nan": save({"weight": torch.full((3,), float("nan"))}), "cut": right[name][:-1], "none": save({}),
         "float16": save({"weight": torch.zeros(3, dtype=torch.float16)}),
     }[kind]  # fmt: skip
-    said = refused({**right, name: data}, tmp_path)
-    assert {"nan": "not finite", "cut": "not a safetensors", "none": "0 tensors", "float16": "expected one of"}[kind] in said
+    reasons = {"nan": "not finite", "cut": "not a safetensors", "none": "0 tensors", "float16": "expected one of"}
+    assert reasons[kind] in refused({**right, name: data}, tmp_path)
 
 
 @pytest.mark.parametrize(

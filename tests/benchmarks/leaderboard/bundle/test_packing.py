@@ -144,6 +144,16 @@ def test_a_damaged_record_is_refused(right_results: Path, tmp_path: Path) -> Non
         submit(results, tmp_path / "bundle.zip")
 
 
+def test_what_tier_1_would_refuse_is_not_submitted(right_results: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(right_results, results)
+    path = next(results.glob("cells/*/*/*/evaluation/evaluation.json"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "environment": "e" * 64}))
+    with pytest.raises(Refused, match="evaluation.json: environment hash eeeeeeeeeeee…, this code's is"):
+        submit(results, tmp_path / "bundle.zip")
+    assert os.listdir(tmp_path) == ["results"]
+
+
 def test_a_full_disk_leaves_no_half_bundle(
     right_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
