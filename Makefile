@@ -30,11 +30,11 @@ install: $(VENV)/.installed
 $(VENV)/.installed: setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --constraint constraints.txt "setuptools<81" wheel
-	$(PIP) install --quiet --constraint constraints.txt --editable .
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[leaderboard]"
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[test]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[leaderboard,test]"
 	$(PIP) install --quiet --constraint constraints.txt $(HOST_NEEDS)
 	$(PIP) install --quiet --no-deps $(HOST)
 	@touch $@
