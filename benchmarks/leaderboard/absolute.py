@@ -1,65 +1,28 @@
 """The absolute metric of a trained cell: its best model on episodes that no test of the training has seen.
 
-`python -m benchmarks.leaderboard.absolute CELL RUN EPISODES` writes CELL/evaluation, whole or not at all:
-evaluation.json, episodes.jsonl (a line an episode, with every action) and agent.safetensors.
+`python -m benchmarks.leaderboard.absolute CELL RUN EPISODES` writes CELL/evaluation as `python -m registry evaluate`
+does, whole or not at all.
 """
 
-import json
 import sys
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Sequence
 
-from async_envs.core.seeding import episode_seed
 from benchmarks.leaderboard.cells import EVALUATION
-from epymarl_lite.utils.files import write_folder
 
-__all__ = ["SCHEMA", "evaluate_cell", "main"]
-
-SCHEMA = 1
-NO_MODEL = "{best}: the best model of the run is not there ({why}). Retry the cell anew: its run cannot be evaluated."
+__all__ = ["evaluate_cell", "main"]
 
 
 def evaluate_cell(cell: Path, run: Path, n_episodes: int) -> None:
-    """Play `n_episodes` held-out episodes with the best model of `run`, and keep them in `cell`.
+    """Play `n_episodes` episodes with the best model of `run`, and keep them in `cell`.
 
     Raises:
-        ValueError: the best model is missing; one line.
+        ValueError: the best model is missing or damaged; one line.
         OSError: the disk refused; nothing is there.
     """
-    from registry import evaluation
-    from registry.provenance import environment_hash
+    from registry.evaluation_report import evaluate_run
 
-    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    best = run / "models" / "best"
-    try:
-        told = json.loads((best / "best.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(NO_MODEL.format(best=best, why=error)) from error
-    seeds = [episode_seed(config["seed"], "absolute", k) for k in range(n_episodes)]
-    env_args = config["env_args"]
-    options = {name: env_args[name] for name in env_args if name not in ("key", "seed") and env_args[name] is not None}
-
-    def fill(folder: Path) -> None:
-        weights = folder / "agent.safetensors"
-        evaluation.save_weights(best, weights)
-        episodes = evaluation.evaluate(config, weights, seeds)
-        (folder / "episodes.jsonl").write_bytes(b"".join(map(_line, episodes)))
-        summary = {
-            "schema": SCHEMA,
-            "step": told["t_env"],
-            "test_return": told["return_mean"],
-            "n": n_episodes,
-            "environment": environment_hash(env_args["key"], options),
-            "config": config,
-        }
-        (folder / "evaluation.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-
-    write_folder(cell / EVALUATION, fill)
-
-
-def _line(episode: Any) -> bytes:
-    values: Mapping[str, Any] = {"seed": int(episode.seed), **episode.values, "actions": episode.actions.tolist()}
-    return (json.dumps(values, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    evaluate_run(run, "best", n_episodes, "absolute", cell / EVALUATION)
 
 
 def main(argv: Sequence[str]) -> int:
