@@ -209,9 +209,14 @@ def _costs(
     if not configs or not seconds:
         return refused, {}
     tell(f"Measuring {len(configs)} pairs of task and algorithm, {n_workers} at a time …")
+    found: dict[tuple[str, str], Cost] = {}
     with ThreadPoolExecutor(n_workers) as threads:
-        found = threads.map(lambda pair: measure(pairs[pair], configs[pair], seconds), configs)
-        return refused, dict(zip(configs, found))
+        costs = threads.map(lambda pair: measure(pairs[pair], configs[pair], seconds), configs)
+        for (key, algorithm), cost in zip(configs, costs):
+            found[key, algorithm] = cost
+            rate = "learning did not begin in time" if cost.rate is None else f"{cost.rate:,.0f} steps/s"
+            tell(f"{key.removeprefix('async:')} {algorithm}: {rate}, {gigabytes(cost.memory)}")
+    return refused, found
 
 
 def sum_of(to_run: Sequence[tuple[Cell, Cost | None]], n_workers: int) -> str:

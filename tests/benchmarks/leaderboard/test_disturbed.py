@@ -17,7 +17,7 @@ from tests.registry.command import columns, story
 
 CHOSEN = Chosen(tasks=("async:tabular-relay",), seeds=(1,))
 WORDS = ["--protocol", "smoke", "--tasks", "tabular-relay", "--seeds", "1", "--workers", "2"]
-N_KILLS = 4
+KINDS = ("worker and training", "command", "worker", "worker and training")
 LIMIT_S = 400.0
 
 pytestmark = [
@@ -59,9 +59,8 @@ def workers(command: subprocess.Popen[bytes]) -> list[psutil.Process]:
         return []
 
 
-def strike(command: subprocess.Popen[bytes], rng: random.Random) -> str:
-    """kill -9 of a worker: alone, with its training, or of the command itself."""
-    kind = rng.choice(["worker", "worker and training", "command"])
+def strike(command: subprocess.Popen[bytes], kind: str, rng: random.Random) -> str:
+    """kill -9 of a worker, alone or with its training, or of the command itself; what was struck."""
     if kind == "command":
         command.kill()
         return kind
@@ -86,10 +85,10 @@ def test_killed_workers_change_nothing(undisturbed: Path, tmp_path: Path) -> Non
             if command.poll() is not None:
                 command = begin(tmp_path)  # the same command again
             new = checkpoints(tmp_path) - seen
-            if new and len(struck) < N_KILLS:  # each kill is after new progress, so it comes to an end
+            if new and len(struck) < len(KINDS):  # each kill is after new progress, so it comes to an end
                 seen |= new
                 time.sleep(rng.random() / 4)
-                struck.append(strike(command, rng))
+                struck.append(strike(command, KINDS[len(struck)], rng))
             time.sleep(0.02)
     finally:
         command.kill()
