@@ -256,6 +256,15 @@ def test_pictures_are_the_same_bytes_each_time(drawn, tmp_path):
         assert (folder / f"aggregates.{suffix}").read_bytes() == (tmp_path / f"aggregates.{suffix}").read_bytes()
 
 
+def test_two_processes_draw_the_same(drawn, tmp_path, monkeypatch):
+    folder, _, data = drawn
+    monkeypatch.setattr(plots, "FEW", 0)
+    part = {**data, "curves": {}, "improvement": [], "efficiency": {"algorithms": {}}}
+    assert ["aggregates.png", "profiles.png"] == plots.draw(part, tmp_path)
+    for name in ("aggregates.svg", "profiles.svg"):
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
+
+
 def test_an_algorithm_looks_the_same_everywhere_and_like_no_other():
     names = [f"algorithm-{k}" for k in range(18)]
     found = plots.looks(names)
