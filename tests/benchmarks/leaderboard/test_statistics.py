@@ -260,9 +260,10 @@ def test_improvement_and_its_opposite_are_1_together(groups):
     assert pytest.approx(1.0) == one.point + other.point
 
 
-def test_who_always_wins_has_a_sure_improvement():
-    x, y = [np.arange(10.0, 15.0)], [np.arange(5.0)]
-    assert Interval(1.0, 1.0, 1.0) == improvement(("x", "y"), x, y)
+@pytest.mark.parametrize("n_tasks", [1, 2, 4])
+def test_who_always_wins_has_a_sure_improvement(n_tasks):
+    x, y = [np.arange(10.0, 15.0)] * n_tasks, [np.arange(5.0)] * n_tasks
+    np.testing.assert_allclose([1.0, 1.0, 1.0], improvement(("x", "y"), x, y), rtol=1e-12)
 
 
 def test_the_interval_of_an_improvement_is_scipys_within_the_error_of_simulation():
