@@ -19,7 +19,7 @@ from registry.recorder import DAMAGED, NO_RECORD, RECORDS, decode
 
 __all__ = ["Record", "Test", "Tests", "read_episodes", "read_record"]
 
-AT_ONCE = 20_000  # episodes held as objects while they are read
+AT_ONCE = 2_000  # episodes held as objects while they are read
 NOT_VALUES = ("seed", "actions")  # of an episode
 BACKWARDS = "{where}: the test at step {step} follows one at step {before}, expected rising steps. Restore the file."
 NO_EPISODES = "{where}: line {line} is no episode ({error}). Restore the file from a copy."

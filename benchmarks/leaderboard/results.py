@@ -7,14 +7,14 @@ Nothing is written and nothing is locked, so a folder can be read while workers 
 """
 
 import json
-import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 from benchmarks.leaderboard import protocol as protocols
+from benchmarks.leaderboard.processes import in_processes
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.records import NO_TESTS, Record, Test, Tests, read_episodes, read_record
 from registry.recorder import RECORDS
@@ -136,11 +136,8 @@ def _cell(results: Path, task: Task, algorithm: str, seed: int) -> _Cell:
 
 def _read_all(cells: Sequence[_Cell], columns: tuple[str, ...] | None) -> list[Run]:
     """The runs of the cells; in several processes where there is much to read."""
-    workers = min(len(cells), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    if workers < 2 or sum(cell.size for cell in cells) < MUCH:
-        return [_read(cell, columns) for cell in cells]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return list(pool.map(_read, cells, [columns] * len(cells)))
+    is_much = sum(cell.size for cell in cells) >= MUCH
+    return in_processes(partial(_read, columns=columns), cells, is_much)
 
 
 def _read(cell: _Cell, columns: tuple[str, ...] | None) -> Run:

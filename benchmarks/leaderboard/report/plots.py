@@ -6,9 +6,11 @@ with more algorithms than colours, dashes tell them apart too. An algorithm look
 
 import io
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+from benchmarks.leaderboard.processes import in_processes
 from epymarl_lite.utils.files import write_file
 from registry.config import folder_name
 
@@ -17,11 +19,14 @@ __all__ = ["draw", "looks"]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", ":", "-.")
 MANY = 7  # algorithms from which shades overlap too much to tell: intervals become thin lines
+FEW = 7  # pictures that one process draws as soon as two
 FORMATS = ("png", "svg")
 STYLE: Any = {
     "font.size": 9, "axes.grid": True, "grid.alpha": 0.3, "axes.axisbelow": True, "svg.hashsalt": "leaderboard",
 }  # fmt: skip
 AGGREGATES = {"iqm": "interquartile mean", "median": "median", "mean": "mean", "optimality_gap": "optimality gap"}
+
+Job = tuple[str, Mapping[str, Any] | None]  # a picture's name; the task whose curves it shows
 
 
 def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -41,22 +46,26 @@ def draw(data: Mapping[str, Any], folder: Path) -> list[str]:
     Raises:
         OSError: the disk refused twice.
     """
+    tasks = [task for task in data["tasks"] if data["curves"].get(task["key"])]
+    parts = {
+        "aggregates": data["aggregates"],
+        "profiles": data["profiles"]["algorithms"],
+        "improvement": data["improvement"],
+        "efficiency": data["efficiency"]["algorithms"],
+    }
+    jobs: list[Job] = [(f"curve-{folder_name(task['title'])}", task) for task in tasks]
+    jobs += [(name, None) for name, part in parts.items() if part]
+    return in_processes(partial(_draw_one, data=data, folder=folder), jobs, len(jobs) > FEW)
+
+
+def _draw_one(job: Job, data: Mapping[str, Any], folder: Path) -> str:
     import matplotlib
 
-    drawn = []
+    name, task = job
+    suite = {"aggregates": _aggregates, "profiles": _profiles, "improvement": _improvement, "efficiency": _efficiency}
     with matplotlib.rc_context(STYLE):
-        for task in data["tasks"]:
-            if data["curves"].get(task["key"]):
-                drawn.append(_save(_curves(task, data), folder / f"curve-{folder_name(task['title'])}"))
-        for name, is_there, make in (
-            ("aggregates", data["aggregates"], _aggregates),
-            ("profiles", data["profiles"]["algorithms"], _profiles),
-            ("improvement", data["improvement"], _improvement),
-            ("efficiency", data["efficiency"]["algorithms"], _efficiency),
-        ):
-            if is_there:
-                drawn.append(_save(make(data), folder / name))
-    return drawn
+        figure = suite[name](data) if task is None else _curves(task, data)
+        return _save(figure, folder / name)
 
 
 def _save(figure: Any, stem: Path) -> str:

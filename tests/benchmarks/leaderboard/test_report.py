@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.leaderboard.__main__ import main
+from benchmarks.leaderboard.protocol import load
 from benchmarks.leaderboard.report import plots
 from benchmarks.leaderboard.report.data import report_data
 from benchmarks.leaderboard.report.markdown import markdown, number, table, text
@@ -84,6 +85,13 @@ def test_tasks_whose_options_change_the_returns_are_not_normalised(tmp_path):
     assert all(row["normalised"] is None for row in data["rows"])
     assert [] == data["aggregates"] and {} == data["profiles"]["algorithms"]
     assert any("poac-1 has no reference scores with these settings" in note for note in data["notes"])
+
+
+def test_options_that_leave_the_returns_their_meaning_are_allowed(tmp_path):
+    protocol = load("small")
+    data = report_data(read_results(write_results(tmp_path, protocol, extras=False)))
+    assert {"env_args.masks": "useful"}.items() <= data["tasks"][2]["settings"].items()
+    assert all(row["normalised"]["n"] == 3 for row in data["rows"])
 
 
 def test_ranks_part_only_where_intervals_do(tmp_path):
@@ -254,6 +262,15 @@ def test_pictures_are_the_same_bytes_each_time(drawn, tmp_path):
     assert ["aggregates.png"] == plots.draw(one, tmp_path)
     for suffix in ("png", "svg"):
         assert (folder / f"aggregates.{suffix}").read_bytes() == (tmp_path / f"aggregates.{suffix}").read_bytes()
+
+
+def test_two_processes_draw_the_same(drawn, tmp_path, monkeypatch):
+    folder, _, data = drawn
+    monkeypatch.setattr(plots, "FEW", 0)
+    part = {**data, "curves": {}, "improvement": [], "efficiency": {"algorithms": {}}}
+    assert ["aggregates.png", "profiles.png"] == plots.draw(part, tmp_path)
+    for name in ("aggregates.svg", "profiles.svg"):
+        assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
 def test_an_algorithm_looks_the_same_everywhere_and_like_no_other():

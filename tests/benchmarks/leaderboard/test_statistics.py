@@ -220,7 +220,7 @@ def test_intervals_of_many_runs_and_tasks_hold_the_truth_about_95_times_in_100()
     importlib.util.find_spec("rliable") is None, reason="optional: needs rliable, with pandas < 3 and arch < 8"
 )
 def test_aggregates_are_rliables():
-    from rliable import metrics
+    from rliable import library, metrics
 
     scores = np.random.default_rng(4).normal(size=(10, 6))  # runs, tasks
     groups = list(scores.T)
@@ -234,6 +234,11 @@ def test_aggregates_are_rliables():
     above = np.mean([metrics.probability_of_improvement(scores[:, [k]], scores[:, [0]] + 0.1) for k in range(6)])
     ours = improvement(("x", "y"), groups, [scores[:, 0] + 0.1] * 6).point
     np.testing.assert_allclose(above, ours, rtol=1e-12)
+    _, bounds = library.get_interval_estimates(
+        {"x": scores}, lambda each: np.array([metrics.aggregate_iqm(each)]), reps=5_000
+    )
+    found = intervals(groups, {"iqm": interquartile_mean}, generator("rliable"), 5_000)["iqm"]
+    np.testing.assert_allclose(bounds["x"][:, 0], found[1:], atol=0.1 * (found.high - found.low))
 
 
 # --- probability of improvement
@@ -260,9 +265,10 @@ def test_improvement_and_its_opposite_are_1_together(groups):
     assert pytest.approx(1.0) == one.point + other.point
 
 
-def test_who_always_wins_has_a_sure_improvement():
-    x, y = [np.arange(10.0, 15.0)], [np.arange(5.0)]
-    assert Interval(1.0, 1.0, 1.0) == improvement(("x", "y"), x, y)
+@pytest.mark.parametrize("n_tasks", [1, 2, 4])
+def test_who_always_wins_has_a_sure_improvement(n_tasks):
+    x, y = [np.arange(10.0, 15.0)] * n_tasks, [np.arange(5.0)] * n_tasks
+    np.testing.assert_allclose([1.0, 1.0, 1.0], improvement(("x", "y"), x, y), rtol=1e-12)
 
 
 def test_the_interval_of_an_improvement_is_scipys_within_the_error_of_simulation():
