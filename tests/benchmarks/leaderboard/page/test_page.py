@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -15,10 +16,14 @@ from hypothesis import strategies as st
 from benchmarks.leaderboard.page.figures import MOST_POINTS, figures
 from benchmarks.leaderboard.page.names import algorithms_of
 from benchmarks.leaderboard.page.page import embedded, page
+from benchmarks.leaderboard.report.data import COLUMNS, report_data
+from benchmarks.leaderboard.results import read_results
+from tests.benchmarks.leaderboard import synthetic
 from tests.benchmarks.leaderboard.page import sample
 from tests.benchmarks.leaderboard.page.reading import Parsed, parsed
 
 TEXTS = st.one_of(st.sampled_from(sample.HOSTILE), st.text(st.characters(), max_size=40))
+NUMBER = r"-?[\d.]+(e-?\d+)?"
 SVG = "http://www.w3.org/2000/svg"
 
 
@@ -126,12 +131,7 @@ def test_policy_allows_the_page_itself_and_nothing_else(tree: Parsed) -> None:
 
 def test_every_number_of_the_report_is_in_a_table(data: dict[str, Any], tree: Parsed) -> None:
     """As the exact value that its cell sorts by, and rounded as its text."""
-    found = set()
-    for element in tree.elements:
-        for name in ("data-value", "data-low", "data-high"):
-            value = element.attributes.get(name)
-            if value and re.fullmatch(r"-?[\d.]+(e-?\d+)?", value):
-                found.add(float(value))
+    found = {float(value) for value in _values(tree) if re.fullmatch(NUMBER, value)}
     missing = {value for value in _numbers(data) if value not in found}
     assert not missing
     shown = [element for element in tree.named("td") if "estimate" in (element.attributes.get("class") or "")]
@@ -185,6 +185,19 @@ def test_each_row_opens_its_own_provenance(data: dict[str, Any], tree: Parsed) -
     assert finished["provenance"]["command"] in drawers["row-0-0"].text
     assert finished["provenance"]["commit"] in drawers["row-0-0"].text
     assert "1 h 30 min" in drawers["row-0-0"].text and "311,207" in drawers["row-0-0"].text
+
+
+def test_report_of_a_results_folder_is_shown_whole(tmp_path: Path) -> None:
+    """What `report` counts of a folder with failed and missing runs: every number of it, every state, every note."""
+    protocol = synthetic.a_protocol(algorithms=("mvd", "qmix", "vdn_a"))
+    states = {("async:poac-1", "qmix", 3): "failed", ("async:poac-1", "vdn_a", 1): "not run"}
+    synthetic.write_results(tmp_path, protocol, states=states)
+    data = report_data(read_results(tmp_path, COLUMNS))
+    tree = parsed(page(data))
+    found = {float(value) for value in _values(tree) if re.fullmatch(NUMBER, value)}
+    assert not {value for value in _numbers(data) if value not in found}
+    assert "16 of 18 runs finished; the rest: 1 failed, 1 not run." in tree.named("header")[0].text
+    assert set(data["notes"]) <= {each.text for each in tree.named("li")}
 
 
 def test_empty_report_is_a_page_that_says_so() -> None:
@@ -249,6 +262,12 @@ def _hashed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
+def _values(tree: Parsed) -> Iterator[str]:
+    for element in tree.elements:
+        for name in ("data-value", "data-low", "data-high"):
+            yield element.attributes.get(name) or ""
+
+
 def _numbers(data: dict[str, Any]) -> Iterator[float]:
     for row in data["rows"]:
         for name in ("final", "absolute", "win_rate", "normalised"):
@@ -261,9 +280,9 @@ def _numbers(data: dict[str, Any]) -> Iterator[float]:
     for entry in data["aggregates"]:
         yield from (entry["n_runs"], entry["n_tasks"])
         for name in ("iqm", "median", "mean", "optimality_gap"):
-            yield from entry[name].values()
+            yield from (value for value in entry[name].values() if value is not None)
     for pair in data["improvement"]:
-        yield from (pair["point"], pair["low"], pair["high"])
+        yield from (pair[name] for name in ("point", "low", "high") if pair[name] is not None)
 
 
 def _rounds(text: str, value: float) -> None:
