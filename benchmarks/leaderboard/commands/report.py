@@ -68,7 +68,7 @@ def write_report(data: Mapping[str, Any], folder: Path, with_plots: bool = True)
     Raises:
         OSError: the disk refused twice.
     """
-    from benchmarks.leaderboard.page import page
+    from benchmarks.leaderboard.page.page import page
     from benchmarks.leaderboard.report.markdown import markdown
     from benchmarks.leaderboard.report.plots import draw
     from epymarl_lite.utils.files import write_file
