@@ -133,6 +133,15 @@ def test_a_file_that_becomes_a_link_after_opening_is_refused(tmp_path: Path) -> 
             archive.read(f"{RUN}/run.json")
 
 
+@pytest.mark.parametrize("data", [b"", b"{", b"{} ", b"{}" * MIB])
+def test_a_file_that_changes_its_size_after_opening_is_refused(data: bytes, tmp_path: Path) -> None:
+    folder = both(tmp_path, f"{RUN}/run.json", b"{}")[1]
+    with open_archive(folder) as archive:
+        (folder / RUN / "run.json").write_bytes(data)
+        with pytest.raises(Refused, match="bytes were read, 2 were declared"):
+            archive.read(f"{RUN}/run.json")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     folder = both(tmp_path, f"{RUN}/run.json", b"{}")[1]

@@ -158,6 +158,15 @@ def test_the_verbs_from_submit_to_add(real_results: Path, tmp_path: Path) -> Non
     assert read_board(board).tiers == {("async:poac-1", "vdn"): "4 weights re-evaluated"}
 
 
+def test_the_table_of_a_board_shows_tiers_and_who_submitted(tmp_path: Path) -> None:
+    bundle = part(tmp_path, "qmix")
+    add(bundle, verify(bundle, 2), tmp_path / "board")
+    status, out, _ = ask("report", "--board", tmp_path / "board", "--no-plots")
+    assert status == 0 and "2 of 4 runs are finished" in out
+    report = (tmp_path / "board" / "report" / "report.md").read_text()
+    assert "2 recomputed from raw" in report and "A. Author" in report
+
+
 def test_verify_says_why_and_ends_with_status_1(right: Files, tmp_path: Path) -> None:
     bad = folder_with({**right, "extra.pkl": b"\x80\x04."}, tmp_path / "bad")
     status, out, _ = ask("verify", bad)
