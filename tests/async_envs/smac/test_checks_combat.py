@@ -141,6 +141,13 @@ def test_check_23_eleven_shots_take_ten_periods(tmp_path):
     assert starts[10] - starts[0] == pytest.approx(230.4, abs=1)
 
 
+def test_check_23_a_remainder_that_is_not_used_is_lost(tmp_path):
+    """A shot after a pause begins a whole cooldown."""
+    scene = duel(tmp_path, "stalker", "spine_crawler").order(0, STRIKE, 1).loops(3)
+    scene.order(0, IDLE).loops(40)
+    assert 23.04 == scene.order(0, STRIKE, 1).loop().units.cooldown[0, 0]
+
+
 def test_check_24_shields_grow_after_ten_seconds(tmp_path):
     """None for 160 loops after damage, then 0.125 a loop to the maximum; a hit begins the wait anew."""
     scene = duel(tmp_path, "stalker", "stalker").order(0, STRIKE, 1)

@@ -48,6 +48,7 @@ def test_the_snippet_runs():
     names: dict = {}
     exec(README.split("```python\n")[1].split("```")[0], names)
     assert (names["sim"].t == 1).all() and names["picture"].ndim == 3
+    assert (FOLDER / "../../docs/battle.png").exists()
 
 
 def test_sizes_are_smacs_but_for_one_action():
