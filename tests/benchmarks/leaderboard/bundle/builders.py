@@ -148,3 +148,14 @@ def zip_with(members: Sequence[tuple[str | zipfile.ZipInfo, bytes]], path: Path)
         for name, data in members:
             file.writestr(name, data)
     return path
+
+
+def set_to(*path: Any, value: Any) -> Callable[[Any], None]:
+    """A change of one place of a document."""
+
+    def change(document: Any) -> None:
+        for name in path[:-1]:
+            document = document[name]
+        document[path[-1]] = value
+
+    return change
