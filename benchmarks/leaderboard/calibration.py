@@ -31,6 +31,7 @@ __all__ = ["Cost", "checked_config", "dry_run", "measure"]
 TEST_INTERVAL = 1000  # environment steps between tests while measuring, at most
 LIMIT_S = 180.0  # for learning to begin
 POLL_S = 0.2
+N_POINTS = 3  # rollouts that a rate is taken from, at least
 SUM = "{n} cells to run: about {time} of work, {wall} with {workers} workers of this machine{memory}."
 UNKNOWN = "{n} cells to run; nothing was measured."
 
@@ -118,9 +119,10 @@ def _watch(
         if run is None:
             continue
         startup = startup or time.monotonic() - began
-        if learns_at is None and last_step(run) and learns(run, config["batch_size"]):
+        n_points = len(learning(run, config["batch_size"])) if last_step(run) else 0
+        if learns_at is None and n_points:
             learns_at = time.monotonic()
-        if learns_at is not None and time.monotonic() - learns_at >= seconds:
+        if learns_at is not None and n_points >= N_POINTS and time.monotonic() - learns_at >= seconds:
             break
     run = trial.run()
     rate = None if run is None else steps_per_second(run, config["batch_size"])
@@ -139,11 +141,6 @@ def learning(run: Path, batch_size: int) -> list[tuple[float, int]]:
     """(unix seconds, step) of each rollout once there were enough episodes for an update."""
     episodes = [record for record in read_records(run) if record.get("name") == "episode"]
     return [(record["time"], record["t_env"]) for record in episodes if record["value"] >= batch_size]
-
-
-def learns(run: Path, batch_size: int) -> bool:
-    """Whether learning has begun."""
-    return len(learning(run, batch_size)) > 0
 
 
 def steps_per_second(run: Path, batch_size: int) -> float | None:
