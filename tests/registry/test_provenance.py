@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from plugins.runners.vector import VectorRunner
 from registry import provenance as module
@@ -17,6 +18,7 @@ from registry.provenance import command_line, environment_hash, environment_of, 
 from registry.recorder import Recorder, read_records
 from registry.resume import resume
 from tests.registry.command import FOLDER, MAIN, assert_same_run, in_a_child, run
+from tests.registry.test_damage import sign_all
 from tests.registry.test_kill import run_and_die_in_rollout
 
 HASH = re.compile("[0-9a-f]{64}")
@@ -128,6 +130,22 @@ def run_and_die_after_test(number: int, **given: Any) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Recorder, "test", counted)
         return run(**given)
+
+
+def test_a_run_that_an_older_version_began_goes_on() -> None:
+    """Its configuration lacks a switch, its checkpoints lack what is told since; unknown is said to be unknown."""
+    assert -signal.SIGKILL == in_a_child(lambda: run_and_die_in_rollout(5))
+    config = json.loads((FOLDER / "config.json").read_text())
+    del config["save_best_model"]
+    (FOLDER / "config.json").write_text(json.dumps(config))
+    for path in (FOLDER / "checkpoints").glob("*/state.pt"):
+        state = torch.load(path, weights_only=True)
+        del state["wall_s"], state["best"], state["runner"]["decisions"]
+        torch.save(state, path)
+    sign_all(FOLDER / "checkpoints")
+    assert 0 == resume(FOLDER)
+    told = [(test["t_env"], test["decisions"] is None) for test in of_kind(FOLDER, "test")]
+    assert [(40, False), (120, False), (200, True), (280, True)] == told
 
 
 def test_a_checkpoint_that_does_not_know_decisions_leaves_them_unknown() -> None:
