@@ -34,6 +34,7 @@ def shapes_and_dtypes(subject: Subject) -> None:
         "terminated": ((batch_size,), np.bool_),
         "truncated": ((batch_size,), np.bool_),
         "t": ((batch_size,), np.int32),
+        "decisions": ((batch_size,), np.int32),
     }
     expected |= {f"metrics/{name}": ((batch_size,), np.float32) for name in simulator.metric_names}
     found = buffers(simulator)

@@ -78,6 +78,9 @@ class AdapterSimulator(Simulator):
         self._alive[0] = self.clocks.physical[0, :, NO_ACTION] == 0
         self.clocks.physical[0, :, NO_ACTION] = 0
 
+    def _count_decisions(self) -> None:
+        self.decisions[0] += int(self.get_decision_mask().sum())
+
     def get_busy(self) -> np.ndarray:
         """[1, N] int32: steps that each agent still owes of its move; a copy."""
         return self.clocks.left.copy()

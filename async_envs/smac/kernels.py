@@ -29,10 +29,11 @@ from async_envs.smac.constants import (
     TEND,
     WALK,
 )
-from async_envs.smac.movement import march, separate, shift
+from async_envs.smac.movement import march, separate
 from async_envs.smac.observation import look, observe_agent, observe_state
 from async_envs.smac.opponents import choose_targets
 from async_envs.smac.types import unflatten
+from async_envs.smac.walls import shift
 
 
 @lean_kernel

@@ -95,6 +95,13 @@ class SmacSimulator(Simulator):
         kernels.step_batch(actions, *self.fields)
         kernels.show_batch(*self.fields)
 
+    def _count_decisions(self) -> None:
+        if not self.world.rules.is_compatible:
+            super()._count_decisions()
+            return
+        is_running = ~(self.terminated | self.truncated)  # SMAC's masks do not tell who decides
+        self.decisions[is_running] += self.get_decision_mask()[is_running].sum(axis=1, dtype=np.int32)
+
     def get_busy(self) -> np.ndarray:
         """[B, N] int32: steps that each agent still owes of its move; a copy."""
         return self.world.clocks.left.copy()

@@ -66,7 +66,8 @@ def test_check_51_the_layer_gives_a_backend_the_same_orders(starcraft, on_block,
         assert native.world.clocks.executed[0].tolist() == starcraft[-1].told[-1]
         assert np.array_equal(native.get_busy(), layered.get_busy()) or native.terminated[0]
         n_busy += int(native.get_busy().sum())
-    assert n_busy > 0 and native.metrics == layered.metrics and native.terminated[0] == layered.terminated[0]
+    assert n_busy > 0 and native.decisions == layered.decisions
+    assert native.metrics == layered.metrics and native.terminated[0] == layered.terminated[0]
 
 
 @given(st.lists(st.lists(st.integers(0, 6), min_size=4, max_size=4), min_size=1, max_size=12), st.integers(0, 11))

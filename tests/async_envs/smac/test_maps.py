@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from async_envs.smac.constants import WALK
-from async_envs.smac.maps import GAP, is_convex, make_ground, map_path, read_map, walkable_cells
+from async_envs.smac.maps import GAP, make_ground, map_path, read_map, walkable_cells
 from async_envs.smac.simulator import make
 from async_envs.smac.units import PROFILES, unit_types
+from async_envs.smac.ways import is_convex
 from tests.async_envs.smac.scene import Scene, battle, field
 
 GOOD = 'episode_limit = 9\nwalkable = [[0, 31, 0, 31]]\nally_types = ["marine"]\n'

@@ -123,6 +123,20 @@ def test_a_missile_outlives_its_shooter_and_a_swing_does_not(tmp_path, is_flying
     assert expected == (scene.units.hurt_by[0, 1] == 0)
 
 
+@pytest.mark.parametrize(
+    "attacker, drift, is_hit",
+    [("stalker", 0.9, True), ("stalker", 1.1, False), ("spine_crawler", 0.0, True), ("spine_crawler", 0.1, False)],
+)
+def test_a_target_may_drift_a_little_once_an_attack_has_begun(tmp_path, attacker, drift, is_hit):
+    """By 1 beyond the reach, but not from a crawler."""
+    scene = battle(tmp_path, [(attacker, 10, 16)], [("zealot", 20, 16)])
+    reach = float(scene.roster.reach[0, 1])
+    scene.put(1, 10 + reach, 16).order(0, 2, 1).loop()
+    assert scene.units.shots[0, 0] == 1
+    scene.put(1, 10 + reach + drift, 16).loops(8)
+    assert is_hit == (scene.units.hurt_by[0, 1] == 0)
+
+
 def test_a_move_in_a_damage_point_loses_the_shot(tmp_path):
     """The cooldown is kept; the same attack again does not begin anew."""
     scene = battle(tmp_path, [("stalker", 10, 16)], [("zealot", 15, 16)])
