@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from async_envs.core.views import GymnasiumView
+from async_envs.smac.constants import STOP
 from async_envs.smac.simulator import make
-from tests.async_envs.smac.scene import NORTH, Scene, attack
+from tests.async_envs.smac.scene import NORTH, SOUTH, Scene, attack
 
 
 def until_over(scene, choose=lambda scene: {}, most=400):
@@ -193,3 +194,34 @@ def test_what_grows_back_is_paid_as_well():
     scene = Scene("3s5z").pacify().vitals(8, shield=40)
     scene.units.shield_wait[0, 8] = 0
     assert scene.step().reward == pytest.approx(1.0 * 20 / 1510, abs=1e-6)
+
+
+@pytest.mark.parametrize("is_compatible", [True, False])
+def test_a_win_in_the_last_step_is_a_win(is_compatible):
+    """Terminated, not truncated, though the limit is reached."""
+    scene = Scene("3m", episode_limit=1, smac_compat=is_compatible).pacify()
+    scene.units.health[0, 3:] = 0.0
+    scene.step()
+    assert scene.sim.terminated[0] and not scene.sim.truncated[0] and 1.0 == scene.sim.metrics["battle_won"][0]
+
+
+@pytest.mark.parametrize("durations", ["all_one", "index_mod3"])
+def test_the_crawler_can_be_beaten(durations):
+    """Both fight until their shields are nearly gone, go away until they are whole, twice; the third time they stay."""
+    scene, is_resting, n_rests = Scene("2s_vs_1sc", durations=durations), [False, False], 0
+
+    def choose(scene):
+        nonlocal is_resting, n_rests
+        if all(is_resting) and scene.units.shield[0, :2].min() == 80:
+            is_resting, n_rests = [False, False], n_rests + 1
+        actions = {}
+        for i in range(2):
+            if not scene.sim.get_decision_mask()[0, i]:
+                continue
+            is_resting[i] = is_resting[i] or (n_rests < 2 and scene.units.shield[0, i] < 21)
+            retreat = SOUTH if scene.apart(i, 2) < 9.3 and scene.mask(i)[SOUTH] else STOP
+            advance = attack(0) if scene.mask(i)[6] else NORTH
+            actions[i] = retreat if is_resting[i] else advance
+        return actions
+
+    assert until_over(scene, choose) > 20 and 1.0 == scene.sim.metrics["battle_won"][0]
