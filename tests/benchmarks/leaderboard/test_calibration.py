@@ -57,7 +57,7 @@ def test_a_buffer_grows_with_its_episodes(tmp_path: Path) -> None:
 def test_a_measurement_trains_for_real_and_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibration, "LIMIT_S", 400.0)
+    monkeypatch.setattr(calibration, "LIMIT_S", 1200.0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     cell = smoke_cell(tmp_path / "results")
     cost = measure(cell, checked_config(cell), 0.5)

@@ -18,7 +18,7 @@ from tests.registry.command import columns, story
 CHOSEN = Chosen(tasks=("async:tabular-relay",), seeds=(1,))
 WORDS = ["--protocol", "smoke", "--tasks", "tabular-relay", "--seeds", "1", "--workers", "2"]
 KINDS = ("worker and training", "command", "worker", "worker and training")
-LIMIT_S = 400.0
+LIMIT_S = 1200.0
 
 pytestmark = [
     pytest.mark.slow,

@@ -41,7 +41,7 @@ def two(results: Path) -> list[Cell]:
     return cells_of(tiny(**TWO), results)
 
 
-def wait_for(pool: Any, limit_s: float = 300.0) -> list[str]:
+def wait_for(pool: Any, limit_s: float = 900.0) -> list[str]:
     """Wait until every worker has ended; what they complained of."""
     until = time.monotonic() + limit_s
     while pool.alive():
@@ -72,7 +72,7 @@ def test_workers_of_this_machine(results: Path) -> None:
 def test_jobs_of_submitits_local_executor(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
     chosen = Chosen(seeds=(1,))
-    pool = make_pool("slurm", results, chosen, 2, {"cluster": "local", "timeout_min": 5})
+    pool = make_pool("slurm", results, chosen, 2, {"cluster": "local", "timeout_min": 20})
     assert [] == wait_for(pool)
     assert_all_were_tried_once(results)
 
@@ -83,7 +83,7 @@ def test_jobs_of_submitits_local_executor(results: Path, monkeypatch: pytest.Mon
 def test_a_job_that_ends_badly_says_why(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
     (results / "protocol.json").unlink()
-    (told,) = wait_for(make_pool("slurm", results, ALL, 1, {"cluster": "local", "timeout_min": 5}))
+    (told,) = wait_for(make_pool("slurm", results, ALL, 1, {"cluster": "local", "timeout_min": 20}))
     assert "no protocol lies there" in told and "\n" not in told
 
 

@@ -212,7 +212,7 @@ def test_a_process_ends_with_a_worker_that_is_killed(results: Path) -> None:
     assert RUNNING == book_of(results).state
 
 
-def wait_until(is_so: Callable[[], bool], limit_s: float = 60.0) -> None:
+def wait_until(is_so: Callable[[], bool], limit_s: float = 300.0) -> None:
     """Wait for something that another process does."""
     until = time.monotonic() + limit_s
     while not is_so():
