@@ -82,11 +82,14 @@ def resume_and_die_in_rollout(number: int) -> int:
 
 @pytest.mark.parametrize("runner, at_once", [("vector", 2), ("episode", 1), ("parallel", 2)])
 def test_tests_tell_decisions_and_seconds(runner: str, at_once: int) -> None:
+    """Every rollout's mean is in the record (runner_log_interval=1): the totals are their sums."""
     assert 0 == run(runner=runner, batch_size_run=at_once, t_max=120)
     tests = of_kind(FOLDER, "test")
     assert len(tests) >= 2
+    means = [(r["t_env"], r["value"]) for r in of_kind(FOLDER, "metric") if r["name"] == "decisions_mean"]
     for before, test in zip([None, *tests], tests):
-        assert 0 < test["decisions"] < 3 * test["t_env"]
+        total = sum(at_once * mean for t_env, mean in means if t_env <= test["t_env"])
+        assert 0 < test["decisions"] == pytest.approx(total, abs=1e-6)
         for episode in test["episodes"]:
             assert 0 < episode["decisions"] <= 3 * episode["length"] and type(episode["decisions"]) is int
         if before is not None:
