@@ -167,8 +167,9 @@ def test_a_colossus_burns_a_line(tmp_path):
 
 def test_the_enemy_turns_on_who_is_in_reach():
     """A zealot on its way attacks the agent beside it rather than the one it sees ahead."""
-    scene = Scene("3s_vs_5z").away(0, 1, 3).put(0, 15, 16).put(1, 18, 18).put(3, 18, 17)
-    scene.loops(3)
+    scene = Scene("3s_vs_5z").away(0, 1, 3).put(0, 15, 17).put(1, 28, 28).put(3, 18, 17).loop()
+    assert 0 == scene.units.target[0, 3]
+    scene.put(1, 18, 18).loop()
     assert 1 == scene.units.target[0, 3]
 
 
@@ -179,6 +180,18 @@ def test_the_enemy_remembers_who_hurt_it_and_so_do_its_friends(tmp_path):
     scene.units.order[0, 1:] = 4
     scene.order(0, 2, 1).loops(6)
     assert [0, 0, -1] == scene.units.target[0, 1:].tolist()
+
+
+def test_a_grudge_lasts_three_seconds(tmp_path):
+    """Hit once from beyond its scan and unable to come nearer, a zealot keeps its target for 48 loops."""
+    scene = battle(tmp_path, [("stalker", 10, 16)], [("zealot", 17, 16)])
+    scene.units.order[0, 1] = 4
+    scene.roster.speed[:] = 0
+    scene.order(0, 2, 1)
+    while scene.units.hurt_by[0, 1] != 0:
+        scene.loop()
+    assert 0 == scene.order(0, 0).loops(48).units.target[0, 1]
+    assert -1 == scene.loop().units.target[0, 1]
 
 
 def test_an_enemy_medivac_heals_and_follows(tmp_path):
@@ -211,3 +224,38 @@ def test_units_are_pushed_apart(tmp_path):
     assert scene.at(0)[0] < 15 < scene.at(1)[0] and scene.apart(0, 1) == pytest.approx(0.75, abs=0.02)
     scene.put(0, 20, 10.5).loops(3)
     assert (20.0, 10.0) == scene.at(2) and scene.apart(0, 2) == pytest.approx(1.25, abs=0.02)
+    scene = battle(tmp_path, [("spine_crawler", 10, 10)], [("marine", 20, 10)]).put(1, 10.5, 10).loops(3)
+    assert (10.0, 10.0) == scene.at(0) and scene.apart(0, 1) == pytest.approx(1.25, abs=0.02)
+
+
+def test_who_fights_is_not_pushed_by_who_walks(tmp_path):
+    """A zealot that attacks keeps its place; of two that stand idle each gives half."""
+    scene = battle(tmp_path, [("zealot", 10, 16), ("zealot", 12, 20)], [("stalker", 11, 16)])
+    scene.order(0, 2, 2).loops(2)
+    fights_at = scene.at(0)
+    scene.put(1, 9.8, 16.3).order(1, 1)
+    scene.units.goal_x[0, 1], scene.units.goal_y[0, 1] = 9.0, 20.0
+    scene.loop()
+    assert fights_at == scene.at(0) and scene.apart(0, 1) > 0.6
+    scene.order(0, 0).order(1, 0).put(0, 5, 5).put(1, 5.5, 5).loops(2)
+    assert 5.25 == pytest.approx((scene.at(0)[0] + scene.at(1)[0]) / 2) and scene.at(0)[0] < 4.9
+
+
+def test_nobody_walks_inside_a_damage_point(tmp_path):
+    """Its target drifts out of reach: the unit stands until the attack has landed, then follows."""
+    scene = battle(tmp_path, [("stalker", 10, 16)], [("zealot", 17.1, 16)])
+    scene.roster.damage_point[0] = 6
+    scene.order(0, 2, 1).loop().put(1, 17.6, 16).loops(5)
+    assert (10.0, 16.0) == scene.at(0) and scene.units.hurt_by[0, 1] == -1
+    scene.loops(2)
+    assert 0 == scene.units.hurt_by[0, 1] and scene.at(0)[0] > 10
+
+
+def test_a_medivac_gathers_speed(tmp_path):
+    """2.3125 / 256 more in each loop, 36 times that in the first step; full speed of 1.375 a step after 19 loops."""
+    scene = battle(tmp_path, [("medivac", 5, 16), ("marine", 5, 10)], [("marine", 28, 28)])
+    ways = []
+    for _ in range(5):
+        before = scene.at(0)[0]
+        ways.append(scene.step({0: 4}).at(0)[0] - before)
+    assert ways[0] == pytest.approx(36 * 2.3125 / 256) and ways[4] == pytest.approx(1.375)
