@@ -23,7 +23,9 @@ def ways(cells: bytes, height: int, width: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def is_convex(walkable: np.ndarray) -> bool:
-    """Whether no walkable cell hides another: every row and column is one run, and the runs bulge outwards."""
+    """Whether there is no pocket in which a straight way ends: every row is one run that touches the next, and
+    both rims go outwards and then inwards, so that sliding along them leads everywhere.
+    """
     rows = [np.flatnonzero(row) for row in walkable if row.any()]
     if any(len(row) != row[-1] - row[0] + 1 for row in rows):
         return False
@@ -31,7 +33,8 @@ def is_convex(walkable: np.ndarray) -> bool:
     if len(used) != used[-1] - used[0] + 1:
         return False
     left, right = np.array([row[0] for row in rows]), np.array([row[-1] for row in rows])
-    return _bulges(-left) and _bulges(right)
+    is_whole = (left[1:] <= right[:-1]).all() and (left[:-1] <= right[1:]).all()
+    return bool(is_whole) and _bulges(-left) and _bulges(right)
 
 
 def _bulges(rim: np.ndarray) -> bool:

@@ -176,6 +176,15 @@ def test_smaclite_is_played_with_the_maps_limit(lite):
     assert sim.terminated[0] == native.terminated[0] and 120 == sim.episode_limit and native.metrics == sim.metrics
 
 
+def test_both_sides_falling_at_once_is_no_win_on_smaclite(lite):
+    """SMAClite calls it a win."""
+    sim = make("async:smac-2s3z", "2s3z", backend="smaclite")
+    sim.reset([0])
+    sim.backend.env.sim.world.units.health[0] = 0.0
+    sim.step(np.full((1, 5), sim.action_names.index("stop")))
+    assert sim.terminated[0] and 0.0 == sim.metrics["battle_won"][0] and 5 == sim.metrics["dead_enemies"][0]
+
+
 @pytest.mark.parametrize(
     "options, said",
     [

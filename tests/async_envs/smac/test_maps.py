@@ -7,7 +7,7 @@ from async_envs.smac.constants import WALK
 from async_envs.smac.maps import GAP, make_ground, map_path, read_map, walkable_cells
 from async_envs.smac.simulator import make
 from async_envs.smac.units import PROFILES, unit_types
-from async_envs.smac.ways import is_convex
+from async_envs.smac.ways import is_convex, ways
 from tests.async_envs.smac.scene import Scene, battle, field
 
 GOOD = 'episode_limit = 9\nwalkable = [[0, 31, 0, 31]]\nally_types = ["marine"]\n'
@@ -80,11 +80,22 @@ def test_ground_is_convex_or_has_ways():
         ([[1, 0, 1], [1, 1, 1]], False),
         ([[1, 1, 1], [0, 1, 0], [1, 1, 1]], False),
         ([[1, 1, 0], [0, 0, 0], [1, 1, 0]], False),
+        ([[1, 0], [0, 1]], False),
         ([[1, 0, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1]], False),
     ],
 )
 def test_convex_ground(rows, expected):
     assert expected == is_convex(np.array(rows, bool))
+
+
+def test_ways_cut_no_corners():
+    """Round the corner cell by cell; through a gap between two corners not at all."""
+    bend = np.array([[1, 0, 1], [1, 1, 1]], np.uint8)
+    next_cell, _ = ways(bend.tobytes(), *bend.shape)
+    assert [3, 4, 5, 2] == [next_cell[0, 2], next_cell[3, 2], next_cell[4, 2], next_cell[5, 2]]
+    gap = np.array([[1, 0], [0, 1]], np.uint8)
+    next_cell, is_clear = ways(gap.tobytes(), *gap.shape)
+    assert 0 == next_cell[0, 3] and not is_clear[0, 3]
 
 
 def test_ways_lead_through_the_throat_of_the_corridor():

@@ -151,7 +151,7 @@ def test_a_move_in_a_damage_point_loses_the_shot(tmp_path):
 
 def test_a_baneling_bursts_and_dies(tmp_path):
     """20 and 15 more on light ones, within 2.2 of its rim, enemies only."""
-    enemies = [("marine", 10.8, 16), ("marauder", 10, 18), ("zealot", 10, 26)]
+    enemies = [("marine", 10.8, 16), ("marauder", 10, 18.6), ("zealot", 10, 26)]
     scene = battle(tmp_path, [("baneling", 10, 16), ("baneling", 9, 16)], enemies)
     scene.order(1, 2, 2).loops(2)
     assert [30, 0, 10, 106, 100] == scene.units.health[0].tolist()
@@ -228,15 +228,16 @@ def test_units_are_pushed_apart(tmp_path):
     assert (10.0, 10.0) == scene.at(0) and scene.apart(0, 1) == pytest.approx(1.25, abs=0.02)
 
 
-def test_who_fights_is_not_pushed_by_who_walks(tmp_path):
+@pytest.mark.parametrize("fighter, walker", [(0, 1), (1, 0)])
+def test_who_fights_is_not_pushed_by_who_walks(tmp_path, fighter, walker):
     """A zealot that attacks keeps its place; of two that stand idle each gives half."""
     scene = battle(tmp_path, [("zealot", 10, 16), ("zealot", 12, 20)], [("stalker", 11, 16)])
-    scene.order(0, 2, 2).loops(2)
-    fights_at = scene.at(0)
-    scene.put(1, 9.8, 16.3).order(1, 1)
-    scene.units.goal_x[0, 1], scene.units.goal_y[0, 1] = 9.0, 20.0
+    scene.put(fighter, 10, 16).put(walker, 12, 20).order(fighter, 2, 2).loops(2)
+    fights_at = scene.at(fighter)
+    scene.put(walker, 9.8, 16.3).order(walker, 1)
+    scene.units.goal_x[0, walker], scene.units.goal_y[0, walker] = 9.0, 20.0
     scene.loop()
-    assert fights_at == scene.at(0) and scene.apart(0, 1) > 0.6
+    assert fights_at == scene.at(fighter) and scene.apart(0, 1) > 0.6
     scene.order(0, 0).order(1, 0).put(0, 5, 5).put(1, 5.5, 5).loops(2)
     assert 5.25 == pytest.approx((scene.at(0)[0] + scene.at(1)[0]) / 2) and scene.at(0)[0] < 4.9
 
