@@ -50,7 +50,6 @@ FOLLOW_DISTANCE = 1.0  # from the middle of its friends at which a healer stays
 # Movement.
 CLOSER = 0.01  # how far inside its reach a unit walks
 SKIN = 0.01  # overlap that is left alone
-FAR_APART = 2.0  # no two units keep more between their centres
 SWEEPS = 2  # of separation in a loop
 TURN_COS = (1.0, 0.5, -0.17364817766693033)  # straight on, 60 degrees, 100 degrees
 TURN_SIN = (0.0, 0.8660254037844386, 0.984807753012208)

@@ -25,7 +25,7 @@ by type they are seven. `types.py` gives each field its name and meaning, in thi
 WEAPON, HITS, HIT_GAP, DAMAGE_POINT, LAYER, TYPE_BIT, KIND, IS_STRUCTURE, IS_HEALABLE = range(9)
 
 # Battle.pairs [., U, U] float64
-REACH, SCAN, DAMAGE, CAN_HIT, APART = range(5)
+REACH, SCAN, DAMAGE, CAN_HIT, APART, NEAR = range(6)
 
 # Battle.rules [.] int64
 (

@@ -16,7 +16,6 @@ from async_envs.smac.constants import (
     CROWD,
     CROWD_EACH,
     ENGAGED,
-    FAR_APART,
     FOLLOW_DISTANCE,
     HEALER,
     HUNT,
@@ -24,7 +23,6 @@ from async_envs.smac.constants import (
     MOVING,
     NOBODY,
     NOT_DUE,
-    SKIN,
     STILL,
     SWEEPS,
     TEND,
@@ -183,9 +181,11 @@ def in_the_way(battle, b, u, x, y):
     xs, ys, apart = battle.real[f.X, b], battle.real[f.Y, b], battle.pairs[f.APART, u]
     alive, doing = battle.whole[f.ALIVE, b], battle.whole[f.DOING, b]
     for v in range(xs.shape[0]):
+        if doing[v] == MOVING or v == u:
+            continue
         there_x, there_y = xs[v] - x, ys[v] - y
         between = there_x * there_x + there_y * there_y
-        if between >= apart[v] * apart[v] or doing[v] == MOVING or alive[v] == 0 or v == u:
+        if between >= apart[v] * apart[v] or alive[v] == 0:
             continue
         here_x, here_y = xs[v] - xs[u], ys[v] - ys[u]
         if between < here_x * here_x + here_y * here_y:  # a step away is never blocked
@@ -210,14 +210,12 @@ def separate(battle, ground, b):
         for u in range(n_units):
             if alive[u] == 0:
                 continue
-            apart = battle.pairs[f.APART, u]
+            x, y, near = xs[u], ys[u], battle.pairs[f.NEAR, u]
             for v in range(u + 1, n_units):
-                dx, dy = xs[v] - xs[u], ys[v] - ys[u]
+                dx, dy = xs[v] - x, ys[v] - y
                 squared = dx * dx + dy * dy
-                if squared >= FAR_APART * FAR_APART or alive[v] == 0 or apart[v] == 0.0:
-                    continue
-                if squared < (apart[v] - SKIN) * (apart[v] - SKIN):
-                    push(battle, b, u, v, dx, dy, math.sqrt(squared), apart[v])
+                if squared < near[v] and alive[v] == 1:
+                    push(battle, b, u, v, dx, dy, math.sqrt(squared), battle.pairs[f.APART, u, v])
                     n_overlaps += 1
         if n_overlaps == 0:
             return

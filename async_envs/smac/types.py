@@ -81,6 +81,7 @@ class Roster(NamedTuple):
     damage: np.ndarray  # of one hit, before armor
     can_hit: np.ndarray  # 1: on the other side and in a layer it reaches
     apart: np.ndarray  # centre distance kept; 0 where they pass through each other
+    near: np.ndarray  # square of the centre distance below which they are pushed apart; 0 as above
 
 
 class Rules(NamedTuple):

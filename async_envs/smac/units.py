@@ -15,6 +15,7 @@ from async_envs.smac.constants import (
     LAYER_NAMES,
     LOOPS_PER_S,
     OTHER_COOLDOWN_SCALE,
+    SKIN,
     WEAPON_NAMES,
 )
 
@@ -138,6 +139,7 @@ def unit_arrays(types: Sequence[UnitType], n_agents: int) -> dict[str, np.ndarra
         "layer": [LAYER_NAMES.index(unit.layer) for unit in types],
         "kind": [names.index(unit.name) for unit in types],
     }
+    numbers["near"] = [[max(apart - SKIN, 0.0) ** 2 for apart in row] for row in numbers["apart"]]
     sides = np.arange(len(types)) < n_agents
     hits = [[a.can_hit(b) and sides[u] != sides[v] for v, b in enumerate(types)] for u, a in enumerate(types)]
     flags = {
