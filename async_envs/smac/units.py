@@ -112,6 +112,7 @@ def unit_type(where: str, name: str, profile: str) -> UnitType:
 
 def unit_arrays(types: Sequence[UnitType], n_agents: int) -> dict[str, np.ndarray]:
     """The fields of `types.Roster` that follow from what the units are."""
+    apart = [[(a.separation + b.separation) * a.keeps_apart(b) for b in types] for a in types]
     numbers = {
         "max_health": [unit.health for unit in types],
         "max_shield": [unit.shield for unit in types],
@@ -128,7 +129,8 @@ def unit_arrays(types: Sequence[UnitType], n_agents: int) -> dict[str, np.ndarra
         "reach": [[a.range + a.radius + b.radius for b in types] for a in types],
         "scan": [[a.scan_range + a.radius + b.radius for b in types] for a in types],
         "damage": [[a.damage_to(b) for b in types] for a in types],
-        "apart": [[(a.separation + b.separation) * a.keeps_apart(b) for b in types] for a in types],
+        "apart": apart,
+        "near": [[max(between - SKIN, 0.0) ** 2 for between in row] for row in apart],
     }
     names = list(unit_types())
     whole = {
@@ -139,7 +141,6 @@ def unit_arrays(types: Sequence[UnitType], n_agents: int) -> dict[str, np.ndarra
         "layer": [LAYER_NAMES.index(unit.layer) for unit in types],
         "kind": [names.index(unit.name) for unit in types],
     }
-    numbers["near"] = [[max(apart - SKIN, 0.0) ** 2 for apart in row] for row in numbers["apart"]]
     sides = np.arange(len(types)) < n_agents
     hits = [[a.can_hit(b) and sides[u] != sides[v] for v, b in enumerate(types)] for u, a in enumerate(types)]
     flags = {
