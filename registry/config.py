@@ -35,6 +35,10 @@ IN_ENV_ARGS = "{given}={value!r}: this is a key of env_args. Write env_args.{giv
 ONE_AT_A_TIME = (
     "runner=episode: batch_size_run={given} is not accepted, it plays one at a time. Set batch_size_run=1."
 )
+HIDDEN = (
+    "env_args.{option}={value!r} does not tell executing agents from others, and {reader} must know. Leave out "
+    "env_args.{option}."
+)
 NO_BEST = "save_best_model=True: the host {host} keeps no best model. Use the embedded host, or save_model=True."
 NO_WANDB_PLACE = "use_wandb=True: {missing} is not set. Set wandb_team and wandb_project."
 NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac`. Known: {known}."
@@ -199,6 +203,8 @@ def check(
     if final["env"] == ENV:
         check_task(final["env_args"])
     check_config(final)
+    if final["env"] == ENV:
+        check_statuses_are_shown(final)
     check_names(host, final)
     if final["save_best_model"] and not host.is_ours:
         raise ValueError(NO_BEST.format(host=host.name))
@@ -246,6 +252,17 @@ def check_task(env_args: Mapping[str, Any]) -> None:
     if type(env_args.get("vsp", False)) is not bool:
         raise ValueError(BAD_VSP.format(key=key, given=env_args["vsp"]))
     family.check_options(key, {name: env_args[name] for name in env_args if name not in ENV_KEYS})
+
+
+def check_statuses_are_shown(config: Mapping[str, Any]) -> None:
+    """Refuse an option that hides who executes to whoever must know."""
+    from plugins.config.schema import reader_of_statuses
+
+    env_args = config["env_args"]
+    hiding = catalog.parse_key(env_args["key"])[0].hiding_status(env_args)
+    reader = reader_of_statuses(config)
+    if hiding is not None and reader is not None:
+        raise ValueError(HIDDEN.format(option=hiding, value=env_args[hiding], reader=reader))
 
 
 def check_names(host: Host, config: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ class Option:
     choices: tuple | None = None
     low: float | None = None  # inclusive
     high: float | None = None  # inclusive
+    hides_status: bool = False  # True: switched on, masks no longer tell executing agents from others
 
     def check(self, where: str, value: Any) -> Any:
         """`value` as this option's type.
@@ -71,6 +72,11 @@ class Family:
     entry: str
     summary: str
     open_variants: bool = False  # True: any other variant is handed to `entry`, which judges it
+
+    def hiding_status(self, given: Mapping[str, Any]) -> str | None:
+        """The option among those given that keeps masks from telling who executes; None if they do."""
+        hiding = (option.name for option in self.options if option.hides_status)
+        return next((name for name in hiding if given.get(name)), None)
 
     def check_options(self, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """The options that were given (null ones left out), each checked.

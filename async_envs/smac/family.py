@@ -88,7 +88,10 @@ FAMILY = Family(
             choices=("executed", "submitted"),
         ),
         _flag("async_features", False, "Append own duration and steps left, allies' steps left; both in the state."),
-        _flag("smac_compat", False, "SMAC's sizes and action numbers to the letter; busy is then action 0."),
+        Option(
+            "smac_compat", bool, False, "SMAC's sizes and action numbers to the letter; busy is then action 0.",
+            hides_status=True,
+        ),
         Option("profile", str, "map", "The numbers of the units.", choices=("map", "melee410", "smaclite")),
         Option("backend", str, "native", "What plays the battle.", choices=BACKENDS),
         DifficultyOption(

@@ -113,7 +113,9 @@ def command_words(variant: Variant, wanted: Mapping[str, Any]) -> list[str]:
 
 def refusal(variant: Variant, settings: Settings, seed: int) -> str | None:
     """Why the command line would refuse this variant, in one line; None if it would not."""
-    updates = nested(wanted_settings(variant, settings, seed))
+    from sacred.utils import convert_to_nested_dict
+
+    updates = convert_to_nested_dict(wanted_settings(variant, settings, seed))
     host = select.choose("embedded")
     try:
         before = configuration.assemble(host, variant.config, None, updates)
@@ -121,18 +123,6 @@ def refusal(variant: Variant, settings: Settings, seed: int) -> str | None:
     except ValueError as error:
         return " ".join(str(error).split())
     return None
-
-
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as mappings in mappings."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        below = result
-        *path, last = name.split(".")
-        for part in path:
-            below = below.setdefault(part, {})
-        below[last] = value
-    return result
 
 
 def look(folder: Path, wanted: Mapping[str, Any]) -> tuple[str, Path | None, str]:

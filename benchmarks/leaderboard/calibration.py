@@ -55,22 +55,12 @@ def checked_config(cell: Cell) -> dict[str, Any]:
     Raises:
         ValueError: the command line would refuse it; one line.
     """
+    from sacred.utils import convert_to_nested_dict
+
     host = select.choose("embedded")
-    updates = nested(cell.settings)
+    updates = convert_to_nested_dict(cell.settings)
     before = configuration.assemble(host, cell.algorithm, None, updates)
     return configuration.check(host, before, updates, {})
-
-
-def nested(values: Any) -> dict[str, Any]:
-    """Dotted names as mappings in mappings."""
-    result: dict[str, Any] = {}
-    for name, value in values.items():
-        below = result
-        *path, last = name.split(".")
-        for part in path:
-            below = below.setdefault(part, {})
-        below[last] = value
-    return result
 
 
 def buffer_bytes(config: dict[str, Any]) -> int:

@@ -76,9 +76,14 @@ def course(claim: Claim, absolute_episodes: int) -> tuple[str, str | None]:
         if not is_trained(cell):
             return FAILED, NOT_COMPLETED
     if absolute_episodes and not (cell.folder / EVALUATION).exists():
-        words = [str(cell.folder), str(cell.run()), str(absolute_episodes)]
-        return step(claim, [sys.executable, "-m", "benchmarks.leaderboard.absolute", *words], "absolute metric: ")
+        return step(claim, evaluation_command(cell, absolute_episodes), "absolute metric: ")
     return FINISHED, None
+
+
+def evaluation_command(cell: Cell, n_episodes: int) -> list[str]:
+    """What plays the absolute metric: the best model on episodes that no test of the training has seen."""
+    words = ["--run", str(cell.run()), "--model", "best", "--episodes", str(n_episodes)]
+    return [sys.executable, "-m", "registry", "evaluate", *words, "--out", str(cell.folder / EVALUATION)]
 
 
 def is_trained(cell: Cell) -> bool:

@@ -53,28 +53,20 @@ def check_config(config: Mapping[str, Any]) -> None:
     check_keys(BaseKeys, config, where)
     check_keys(OurKeys, config, where)
     _check_pairs(config, where)
-    _check_statuses_are_shown(config, where)
     if config.get("learner") in ACTOR_CRITICS:
         _check_actor_critic(config, where)
     elif config.get("learner") in LEARNERS:
         _check_ours(config, where)
 
 
-def _check_statuses_are_shown(config: Mapping[str, Any], where: str) -> None:
-    """Refuse SMAC's own numbering of the actions to whoever must know busy agents from dead and free ones."""
-    environment, learner = config.get("env_args") or {}, config.get("learner")
-    if environment.get("smac_compat") is not True:
-        return
-    reader = "env_args.vsp=True" if environment.get("vsp") else ""
+def reader_of_statuses(config: Mapping[str, Any]) -> str | None:
+    """What of a configuration must know deciding, executing and inactive agents apart, for error lines; or None."""
+    learner = config.get("learner")
     if learner in ACTOR_CRITICS:
-        reader = f"learner={learner!r}"
-    elif learner in LEARNERS and mixer_spec(config["mixer"]).vsp:
-        reader = f"mixer={config['mixer']!r}"
-    if reader:
-        raise ValueError(
-            f"{where}: env_args.smac_compat=True does not tell busy agents from dead and free ones, and {reader} "
-            "must know, expected False. Set env_args.smac_compat=False."
-        )
+        return f"learner={learner!r}"
+    if learner in LEARNERS and mixer_spec(config["mixer"]).vsp:
+        return f"mixer={config['mixer']!r}"
+    return "env_args.vsp=True" if (config.get("env_args") or {}).get("vsp") else None
 
 
 def _check_actor_critic(config: Mapping[str, Any], where: str) -> None:

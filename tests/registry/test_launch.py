@@ -20,6 +20,7 @@ from registry.resume import resume
 
 MAIN = str(Path(__file__).resolve().parents[2] / "src" / "main.py")
 TASK = "env_args.key=async:poac"
+HIDDEN = ("env_args.key=async:smac-3m", "env_args.smac_compat=True")
 SHORT = (
     f"{TASK} env_args.episode_limit=20 t_max=100 batch_size=2 buffer_size=8 batch_size_run=2 seed=4 "
     "hidden_dim=8 "
@@ -56,6 +57,9 @@ def run(*words, flags=("-C", "no")):
         (["--config=mvd", TASK, "env_args.seed=3"], "Write seed=3"),
         (["--config=mvd", TASK, "env_args.vsp=1"], "vsp=1 is not accepted"),
         (["--config=mvd", TASK, "env_args.vsp=True"], "both add proxies"),
+        (["--config=mvd", *HIDDEN], "smac_compat=True does not tell executing agents from others, and mixer='mvd'"),
+        (["--config=ippo", *HIDDEN], "and learner='ippo_learner' must know"),
+        (["--config=qmix", *HIDDEN, "env_args.vsp=True"], "and env_args.vsp=True must know"),
         (["--config=mvd", TASK, "lrr=1"], "unknown configuration key 'lrr'. Did you mean 'lr'"),
         (["--config=mvd", TASK, "lr=abc"], "lr='abc' is not accepted"),
         (["--config=mvd", TASK, "gamma=2"], "gamma=2"),

@@ -5,7 +5,6 @@ from copy import deepcopy
 from functools import lru_cache
 from typing import Any, Iterator, Mapping
 
-from benchmarks.ablations.plan import nested
 from benchmarks.leaderboard.bundle.refusal import harmless
 from benchmarks.leaderboard.protocol import Protocol, Task
 from registry import config as configuration
@@ -43,8 +42,10 @@ def expected_config(protocol: Protocol, task: Task, algorithm: str, seed: int) -
 
 @lru_cache(maxsize=256)
 def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
+    from sacred.utils import convert_to_nested_dict
+
     host = select.choose("embedded")
-    updates = nested(json.loads(settings))
+    updates = convert_to_nested_dict(json.loads(settings))
     config = configuration.assemble(host, algorithm, None, updates)
     configuration.check_known(config, updates)
     return configuration.merge(config, updates)

@@ -268,10 +268,6 @@ def test_wrong_keys_of_other_mixers_are_one_clear_line(name, key, value, words):
     ({"mixer": "mvdd"}, "unknown mixer 'mvdd'. Did you mean 'mvd'"),
     ({"common_reward": False}, "common_reward=False does not fit"),
     ({"env_args": {"vsp": True}}, "env_args.vsp=True and mixer='mvd' both add proxies"),
-    (
-        {"env_args": {"smac_compat": True}},
-        "smac_compat=True does not tell busy agents from dead and free ones, and mixer='mvd'",
-    ),
     ({"mixer": "boltzmann_heads"}, "not MVD, expected another name than 'mvd'"),
 ])
 def test_contradictions_are_one_clear_line(changes, words):

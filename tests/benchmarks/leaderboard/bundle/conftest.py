@@ -8,8 +8,8 @@ from unittest import mock
 import pytest
 
 from benchmarks.leaderboard import protocol as protocols
-from benchmarks.leaderboard.absolute import evaluate_cell
 from benchmarks.leaderboard.cells import FINISHED, Book, cells_of, write_book
+from registry.evaluation_report import evaluate_run
 from registry.launch import main as train
 from tests.benchmarks.leaderboard.bundle.builders import Files, files_of, small_protocol, submit, write_results
 
@@ -51,7 +51,7 @@ def real_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert train([*flags, *words, f"local_results_path={cell.folder}", "progress=False"]) == 0
         run = cell.run()
         assert run is not None
-        evaluate_cell(cell.folder, run, protocol.absolute_episodes)
+        evaluate_run(run, "best", protocol.absolute_episodes, out=cell.folder / "evaluation")
         place = run.relative_to(cell.folder).as_posix()
         write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, FINISHED, None, 1, place, "w", 1.0, 2.0))
     return results
