@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Iterator
 
 import pytest
 
@@ -163,17 +164,7 @@ def test_an_interrupted_worker_ends_its_process_first(results: Path, as_command:
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
-    code = (
-        "import sys\n"
-        "from benchmarks.leaderboard import worker\n"
-        "from benchmarks.leaderboard.cells import Cell\n"
-        f"Cell.command = lambda self: [sys.executable, '-c', {child!r}]\n"
-        "sys.exit(worker.main(sys.argv))\n"
-    )
-    words = worker.command(results, worker.ALL, wait=True)[-2:]
-    with subprocess.Popen([sys.executable, "-c", code, *words], env=environment()) as process:
-        output = only(results).folder / "output.txt"
-        wait_until(lambda: output.exists() and b"ready" in output.read_bytes())
+    with a_worker_at(child, results) as process:
         process.terminate()
         assert 130 == process.wait(60)
     assert "x" == told.read_text() and RUNNING == book_of(results).state and not is_held(only(results))
@@ -193,6 +184,19 @@ def test_a_process_ends_with_a_worker_that_is_killed(results: Path) -> None:
         "print('ready', flush=True)\n"
         "time.sleep(60)\n"
     )
+    with a_worker_at(child, results) as process:
+        process.kill()
+        assert -signal.SIGKILL == process.wait(60)
+    wait_until(told.exists)
+    assert is_held(only(results)) and open_queue(results).take("another") is None
+    go.touch()
+    wait_until(lambda: not is_held(only(results)))
+    assert RUNNING == book_of(results).state
+
+
+@contextmanager
+def a_worker_at(child: str, results: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as a process whose cell's process, the Python code `child`, has said ready."""
     code = (
         "import sys\n"
         "from benchmarks.leaderboard import worker\n"
@@ -204,13 +208,7 @@ def test_a_process_ends_with_a_worker_that_is_killed(results: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code, *words], env=environment()) as process:
         output = only(results).folder / "output.txt"
         wait_until(lambda: output.exists() and b"ready" in output.read_bytes())
-        process.kill()
-        assert -signal.SIGKILL == process.wait(60)
-    wait_until(told.exists)
-    assert is_held(only(results)) and open_queue(results).take("another") is None
-    go.touch()
-    wait_until(lambda: not is_held(only(results)))
-    assert RUNNING == book_of(results).state
+        yield process
 
 
 def wait_until(is_so: Callable[[], bool], limit_s: float = 300.0) -> None:
