@@ -38,6 +38,7 @@ class Simulator(ABC):
     """
 
     render_modes: tuple[str, ...] = ()
+    _counts_decisions = True  # False: `_step` counts them itself
 
     def __init__(
         self,
@@ -114,7 +115,6 @@ class Simulator(ABC):
                 episode over. Nothing has moved.
         """
         self._check(actions)
-        self._count_decisions()
         self._step(self._actions)
 
     @abstractmethod
@@ -136,9 +136,6 @@ class Simulator(ABC):
         """
         raise ValueError(f"{self.key}: has no pictures to render. Leave out render_mode.")
 
-    def _count_decisions(self) -> None:
-        count_decisions(self.avail_actions, self.terminated, self.truncated, self.decisions)
-
     def _while_doing(self, episode: int, agent: int) -> str:
         """What the agent is busy with, for error lines: "while executing 'fire' (3 steps left)", or ""."""
         return ""
@@ -157,7 +154,9 @@ class Simulator(ABC):
                 "(episodes, agents). Pass one action index for each agent of each episode."
             )
         np.copyto(self._actions, actions, casting="unsafe")
-        found = first_illegal(self._actions, self.avail_actions, self.terminated, self.truncated)
+        found = admit(
+            self._actions, self.avail_actions, self.terminated, self.truncated, self._counts_decisions, self.decisions
+        )
         if found == LEGAL:
             return
         if found == NONE_RUNNING:
@@ -223,8 +222,11 @@ LEGAL, NONE_RUNNING = -1, -2
 
 
 @kernel
-def first_illegal(actions, avail_actions, terminated, truncated):
-    """Flat index (episode * N + agent) of the first action that may not be chosen, LEGAL, or NONE_RUNNING."""
+def admit(actions, avail_actions, terminated, truncated, counts_decisions, decisions):
+    """Flat index (episode * N + agent) of the first action that may not be chosen, LEGAL, or NONE_RUNNING.
+
+    Writes: decisions, if all may be chosen and they are to be counted: actions that are neither noop nor continue.
+    """
     n_running = 0
     for b in range(actions.shape[0]):
         if terminated[b] or truncated[b]:
@@ -234,18 +236,14 @@ def first_illegal(actions, avail_actions, terminated, truncated):
             action = actions[b, i]
             if action < 0 or action >= avail_actions.shape[2] or avail_actions[b, i, action] == 0:
                 return b * actions.shape[1] + i
-    return LEGAL if n_running else NONE_RUNNING
-
-
-@kernel
-def count_decisions(avail_actions, terminated, truncated, decisions):
-    """Count the deciding agents of the episodes that go on. Writes: decisions."""
-    for b in range(decisions.shape[0]):
-        if terminated[b] or truncated[b]:
-            continue
-        for i in range(avail_actions.shape[1]):
-            if avail_actions[b, i, NOOP] == 0 and avail_actions[b, i, CONTINUE] == 0:
-                decisions[b] += 1
+    if n_running == 0:
+        return NONE_RUNNING
+    if counts_decisions:
+        for b in range(actions.shape[0]):
+            if not (terminated[b] or truncated[b]):
+                for i in range(actions.shape[1]):
+                    decisions[b] += actions[b, i] >= FIRST_ACTION
+    return LEGAL
 
 
 @kernel

@@ -29,6 +29,8 @@ class AdapterSimulator(Simulator):
     `smac_compat` terminated, as on the native engine.
     """
 
+    _counts_decisions = False  # with smac_compat, actions do not tell who decides
+
     def __init__(
         self, key: str, backend: Backend, durations: np.ndarray, options: Mapping[str, Any], episode_limit: int
     ):
@@ -56,6 +58,7 @@ class AdapterSimulator(Simulator):
             forget_batch(self._alive, self.avail_actions, self._is_compatible, *self.clocks)
 
     def _step(self, actions: np.ndarray) -> None:
+        self.decisions[0] += int(self.get_decision_mask().sum())
         execute_batch(actions, self._is_compatible, self._is_cancelling, False, *self.clocks)
         outcome = self.backend.step(self.clocks.executed[0].tolist())
         self.t[0] += 1
@@ -77,9 +80,6 @@ class AdapterSimulator(Simulator):
         self.clocks.physical[0] = self.backend.available()
         self._alive[0] = self.clocks.physical[0, :, NO_ACTION] == 0
         self.clocks.physical[0, :, NO_ACTION] = 0
-
-    def _count_decisions(self) -> None:
-        self.decisions[0] += int(self.get_decision_mask().sum())
 
     def get_busy(self) -> np.ndarray:
         """[1, N] int32: steps that each agent still owes of its move; a copy."""

@@ -86,21 +86,18 @@ class SmacSimulator(Simulator):
             streams=np.zeros((2, batch_size), np.uint64),
         )
         self.fields = flatten(self.world)
+        self._counts_decisions = not rules.is_compatible  # SMAC's own actions do not tell who decides
 
     def _reset(self, seeds: np.ndarray, where: np.ndarray) -> None:
         kernels.begin_batch(seeds, where, *self.fields)
         kernels.show_batch(*self.fields)
 
     def _step(self, actions: np.ndarray) -> None:
+        if not self._counts_decisions:
+            is_running = ~(self.terminated | self.truncated)
+            self.decisions[is_running] += self.get_decision_mask()[is_running].sum(axis=1, dtype=np.int32)
         kernels.step_batch(actions, *self.fields)
         kernels.show_batch(*self.fields)
-
-    def _count_decisions(self) -> None:
-        if not self.world.rules.is_compatible:
-            super()._count_decisions()
-            return
-        is_running = ~(self.terminated | self.truncated)  # SMAC's masks do not tell who decides
-        self.decisions[is_running] += self.get_decision_mask()[is_running].sum(axis=1, dtype=np.int32)
 
     def get_busy(self) -> np.ndarray:
         """[B, N] int32: steps that each agent still owes of its move; a copy."""

@@ -34,6 +34,8 @@ class VSP(Simulator):
         ValueError: the simulator is a VSP already, or does not show statuses.
     """
 
+    _counts_decisions = False  # the task does; a proxy decides nothing, though an action is available to it
+
     def __init__(self, simulator: Simulator):
         if isinstance(simulator, VSP):
             raise ValueError(ALREADY_PROXIED.format(key=simulator.key))
@@ -77,9 +79,6 @@ class VSP(Simulator):
         )
         task.step(self._task_actions)
         self._show(self._moving)
-
-    def _count_decisions(self) -> None:
-        """The task counts; a proxy decides nothing, though an action is available to it."""
 
     def _show(self, where: np.ndarray) -> None:
         task = self.simulator
