@@ -1,4 +1,4 @@
-"""Evaluating saved networks: greedy episodes of any seeds, their replay, and networks as safetensors.
+"""Evaluating saved networks: test episodes of any seeds, their replay, and networks as safetensors.
 
 Networks are evaluated in double precision, so that what an episode comes to depends on its seed, not on how
 many are played together nor, but for ties below 1e-12 or so, on the machine.
@@ -42,7 +42,9 @@ def evaluate(
     seeds: Sequence[int],
     batch_size: int = BATCH,
 ) -> list[Episode]:
-    """Play one greedy episode a seed with the algorithm's own controller.
+    """Play one test episode a seed with the algorithm's own controller.
+
+    Utilities are followed greedily; policies as in the run's tests, drawn from or, with `test_greedy`, greedily.
 
     Args:
         config: the run's whole configuration, as its config.json holds it.
@@ -69,7 +71,7 @@ def evaluate(
         simulator = build_simulator(catalog.make, settings["env_args"], len(now))
         if mac is None:
             mac = build_controller(settings, simulator, given, where)
-        mac.init_hidden(len(now))
+        mac.init_hidden(len(now), seeds=now)
         played += play(simulator, now, controlled(mac))
         close_simulator(simulator)
     return played
@@ -116,7 +118,7 @@ def check_actions(key: str, n_agents: int, episodes: Sequence[Episode]) -> None:
 
 
 def checked_settings(config: Mapping[str, Any], where: str = WHERE) -> dict[str, Any]:
-    """The configuration with what a greedy evaluation needs laid over it.
+    """The configuration with what an evaluation needs laid over it.
 
     Raises:
         ValueError: another task or controller than ours, or values that are not accepted; one line.
@@ -136,9 +138,7 @@ def checked_settings(config: Mapping[str, Any], where: str = WHERE) -> dict[str,
     agents = POLICIES if config["mac"] == "policy_mac" else AGENTS
     if config.get("agent") not in agents:
         raise ValueError(unknown_name(where, "agent", config.get("agent"), agents))
-    return {
-        **config, "env_args": env_args, "evaluation_epsilon": 0.0, "test_greedy": True, "batch_size_run": 1,
-    }  # fmt: skip
+    return {**config, "env_args": env_args, "evaluation_epsilon": 0.0, "batch_size_run": 1}
 
 
 def build_controller(

@@ -1,7 +1,7 @@
 """Choosing one available action per agent, from utilities or from the logits of a policy."""
 
 import math
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ class EpsilonGreedy:
     """With probability epsilon a uniformly drawn available action, else the best available one.
 
     Epsilon falls linearly from `start` to `finish` within `anneal_time` environment steps. Training and
-    testing draw from generators of their own, so that testing does not move training.
+    testing draw from generators of their own, so that testing does not move training. Test episodes whose
+    seeds are told (`begin_tests`) draw from a stream each, whatever is played beside them.
 
     Attributes:
         epsilon: the training epsilon of the last training choice, for logging.
@@ -29,20 +30,31 @@ class EpsilonGreedy:
             stream: np.random.Generator(np.random.PCG64(episode_seed(seed, f"actions/{stream}", 0)))
             for stream in (TRAIN, TEST)
         }
+        self._episodes: list[np.random.Generator] = []  # of the test episodes under way, if told
         self.epsilon = start
+
+    def begin_tests(self, seeds: Sequence[int] | None) -> None:
+        """Test episodes with these seeds begin; None: their draws follow one another in one stream."""
+        self._episodes = [
+            np.random.Generator(np.random.PCG64(episode_seed(seed, f"actions/{TEST}", 0)))
+            for seed in seeds or ()
+        ]
 
     def schedule(self, t_env: int) -> float:
         """The training epsilon after `t_env` environment steps."""
         return max(self._finish, self._start - (self._start - self._finish) * t_env / self._anneal_time)
 
-    def select(self, q: np.ndarray, avail: np.ndarray, t_env: int, test_mode: bool) -> np.ndarray:
+    def select(
+        self, q: np.ndarray, avail: np.ndarray, t_env: int, test_mode: bool, rows: np.ndarray | None = None
+    ) -> np.ndarray:
         """One action for each agent.
 
         Args:
             q: [b, N, A] float, utilities.
             avail: [b, N, A], non-zero where the action may be chosen; a row of zeros gets action 0.
             t_env: environment steps of training so far.
-            test_mode: True takes the evaluation epsilon and the generator for tests.
+            test_mode: True takes the evaluation epsilon and the random numbers for tests.
+            rows: [b] int64, which of the episodes of `begin_tests` these are; None where it was told none.
 
         Returns:
             [b, N] int64.
@@ -54,12 +66,19 @@ class EpsilonGreedy:
         allowed = avail != 0
         actions = np.where(allowed, q, -np.inf).argmax(-1)
         if epsilon > 0.0:
-            generator = self._generators[TEST if test_mode else TRAIN]
-            explores, which = generator.random((2, *actions.shape))
+            explores, which = self._uniform(2, actions.shape, test_mode, rows)
             count = allowed.cumsum(-1)
             drawn = (count > which[..., None] * count[..., -1:]).argmax(-1)  # the first count above u * total
             actions = np.where(explores < epsilon, drawn, actions)
         return actions
+
+    def _uniform(
+        self, n: int, shape: tuple[int, ...], test_mode: bool, rows: np.ndarray | None
+    ) -> np.ndarray:
+        """Random numbers [n, b, N] from [0, 1), for `shape` = (b, N)."""
+        if test_mode and self._episodes and rows is not None:
+            return np.stack([self._episodes[row].random((n, shape[1])) for row in rows], 1)
+        return self._generators[TEST if test_mode else TRAIN].random((n, *shape))
 
     def resume_state(self) -> dict[str, Any]:
         """Epsilon and both generators, as texts and numbers."""
@@ -160,7 +179,9 @@ class SoftPolicies(EpsilonGreedy):
         mixed = (1.0 - epsilon) * log_pi.exp() + epsilon / allowed.sum(-1, keepdim=True).to(logits.dtype)
         return mixed.masked_fill(~allowed, 1.0).log().masked_fill(~allowed, -math.inf)
 
-    def select(self, q: np.ndarray, avail: np.ndarray, t_env: int, test_mode: bool) -> np.ndarray:
+    def select(
+        self, q: np.ndarray, avail: np.ndarray, t_env: int, test_mode: bool, rows: np.ndarray | None = None
+    ) -> np.ndarray:
         """One action for each agent, from logits `q`; arguments and result as EpsilonGreedy.select's."""
         epsilon = 0.0 if test_mode else self.schedule(t_env)
         if not test_mode:
@@ -170,7 +191,7 @@ class SoftPolicies(EpsilonGreedy):
             return np.where(allowed, q, -np.inf).argmax(-1)
         never_empty = torch.from_numpy(allowed | ~allowed.any(-1, keepdims=True))
         log_pi = self.log_policy(torch.from_numpy(q).double(), never_empty, epsilon)
-        which = self._generators[TEST if test_mode else TRAIN].random(allowed.shape[:-1])
+        which = self._uniform(1, allowed.shape[:-1], test_mode, rows)[0]
         return _draw(np.where(allowed, log_pi.exp().numpy(), 0.0), which)
 
 

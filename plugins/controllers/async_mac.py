@@ -6,7 +6,7 @@ features, H hidden size; b episodes acting now.
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Iterator, Mapping
+from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -89,8 +89,14 @@ class AsyncMAC:
 
     # acting
 
-    def init_hidden(self, batch_size: int) -> None:
-        """Zero hidden states for `batch_size` episodes that begin."""
+    def init_hidden(self, batch_size: int, seeds: Sequence[int] | None = None) -> None:
+        """Zero hidden states for `batch_size` episodes that begin.
+
+        Args:
+            batch_size: B.
+            seeds: B episode seeds; what `act` draws in tests then depends on an episode's own seed alone.
+        """
+        self.action_selector.begin_tests(seeds)
         zeros = self.agent.init_hidden()
         self.hidden_states = zeros.new_zeros(batch_size, self.n_agents, self.agent.hidden_dim)
         if len(self._acting_buffer) != batch_size or self._acting_buffer.dtype != zeros.dtype:
@@ -166,7 +172,7 @@ class AsyncMAC:
         """
         inputs = self._acting_inputs(obs, last_actions, self._acting_buffer)
         utilities, self.hidden_states = self._advance(self.agent, inputs, self.hidden_states, rows)
-        return self.action_selector.select(utilities, avail, t_env, test_mode)
+        return self.action_selector.select(utilities, avail, t_env, test_mode, rows)
 
     @torch.no_grad()
     def _advance(

@@ -5,7 +5,7 @@ b episodes acting now.
 """
 
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -66,9 +66,9 @@ class IcesMAC(AsyncMAC):
 
     # acting
 
-    def init_hidden(self, batch_size: int) -> None:
-        """Zero hidden states, of agents and explorer, for `batch_size` episodes that begin."""
-        super().init_hidden(batch_size)
+    def init_hidden(self, batch_size: int, seeds: Sequence[int] | None = None) -> None:
+        """Zero hidden states, of agents and explorer, for `batch_size` episodes that begin. See AsyncMAC."""
+        super().init_hidden(batch_size, seeds)
         self.explorer_hidden = torch.zeros_like(self.hidden_states)
         if len(self._explorer_buffer) != batch_size or self._explorer_buffer.dtype != self.hidden_states.dtype:
             self._explorer_buffer = self._new_acting_buffer(

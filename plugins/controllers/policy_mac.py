@@ -7,7 +7,7 @@ Letters: B episodes, T1 stored steps (the last observation included), N agents, 
 I input features, H hidden size; b episodes acting now.
 """
 
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
 import torch
@@ -56,9 +56,9 @@ class PolicyMAC(AsyncMAC):
 
     # acting
 
-    def init_hidden(self, batch_size: int) -> None:
-        """Zero hidden states for `batch_size` episodes that begin; nobody has decided yet."""
-        super().init_hidden(batch_size)
+    def init_hidden(self, batch_size: int, seeds: Sequence[int] | None = None) -> None:
+        """Zero hidden states for `batch_size` episodes that begin; nobody has decided yet. See AsyncMAC."""
+        super().init_hidden(batch_size, seeds)
         self._last_decided = torch.full(
             (batch_size, self.n_agents), NO_ACTION, dtype=torch.int64, device=self.hidden_states.device
         )
@@ -106,7 +106,9 @@ class PolicyMAC(AsyncMAC):
             logits, stepped = self.agent(inputs, hidden)
             self.hidden_states[rows] = torch.where(deciding.unsqueeze(2), stepped.view(hidden.shape), hidden)
         logits_now = logits.view(*deciding.shape, -1).cpu().numpy()
-        actions = self.action_selector.select(logits_now, avail.cpu().numpy(), t_env, test_mode)
+        actions = self.action_selector.select(
+            logits_now, avail.cpu().numpy(), t_env, test_mode, rows.cpu().numpy()
+        )
         self._last_decided[rows] = torch.where(deciding, torch.as_tensor(actions, device=device), last)
         return actions
 

@@ -79,7 +79,7 @@ def results(simulator: Simulator, seeds: Sequence[int], returns: np.ndarray) -> 
 
 
 def controlled(mac: Any) -> Chooser:
-    """The choices of a controller in test episodes; call its `init_hidden` for B episodes first."""
+    """The choices of a controller in test episodes; call its `init_hidden` with the episodes' seeds first."""
 
     def choose(simulator: Simulator, t: int, last: np.ndarray, rows: np.ndarray) -> np.ndarray:
         obs, avail = simulator.obs, simulator.avail_actions

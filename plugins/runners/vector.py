@@ -160,7 +160,7 @@ class VectorRunner:
         rollout = self._rollout(n_episodes) if store else None
 
         simulator.reset(seeds)
-        self.mac.init_hidden(batch_size=n_episodes)
+        self.mac.init_hidden(batch_size=n_episodes, seeds=seeds if test_mode else None)
         returns = np.zeros(n_episodes, np.float64)
         actions = np.full((n_episodes, simulator.n_agents), NO_ACTION, np.int64)
         rows = np.arange(n_episodes)  # episodes that get an action now; the last one is never executed

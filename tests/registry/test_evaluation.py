@@ -1,4 +1,4 @@
-"""Saved networks of every algorithm play greedily; what they did can be played again; bad files are one line."""
+"""Saved networks of every algorithm play as in the tests of their run; what they did can be played again; bad files are one line."""
 
 import functools
 import pickle
@@ -122,16 +122,24 @@ def test_other_networks_and_other_seeds_play_otherwise() -> None:
     assert values(played) != values(evaluate(config, weights, [seed + 1 for seed in SEEDS]))
 
 
-def test_an_evaluation_is_greedy_and_leaves_the_random_streams_alone() -> None:
+def test_an_evaluation_explores_nowhere_and_leaves_the_random_streams_alone() -> None:
     config = {**settings_of("mvd"), "evaluation_epsilon": 1.0}
     weights = weights_of(config)
     torch.manual_seed(5)
     before = torch.get_rng_state()
     assert_same(evaluate(settings_of("mvd"), weights, SEEDS), evaluate(config, weights, SEEDS))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_policies_are_drawn_from_or_with_test_greedy_followed() -> None:
     policy = settings_of("ippo")
     weights = weights_of(policy)
-    assert_same(evaluate(policy, weights, SEEDS), evaluate({**policy, "test_greedy": False}, weights, SEEDS))
+    drawn = evaluate(policy, weights, SEEDS)
+    assert_same(drawn, evaluate({**policy, "seed": 4, "epsilon_start": 1.0}, weights, SEEDS))
+    likeliest = evaluate({**policy, "test_greedy": True}, weights, SEEDS)
+    sharp = {name: 1e6 * value if name.startswith("fc2") else value for name, value in weights.items()}
+    assert values(drawn) != values(likeliest)
+    assert_same(likeliest, evaluate(policy, sharp, SEEDS))
 
 
 def test_decisions_are_what_the_actions_say() -> None:

@@ -1,4 +1,4 @@
-"""Epsilon-greedy choices."""
+"""Choosing actions: epsilon-greedy, over an exploration policy, from policies."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from plugins.controllers.action_selectors import EpsilonGreedy, MixtureSelector
+from plugins.controllers.action_selectors import EpsilonGreedy, MixtureSelector, SoftPolicies
 
 
 def build(**changes: float) -> EpsilonGreedy:
@@ -79,6 +79,27 @@ def test_a_resumed_selector_goes_on_with_the_same_draws(tmp_path) -> None:
     torch.save(selector.resume_state(), tmp_path / "state.th")
     resumed.load_resume_state(torch.load(tmp_path / "state.th", weights_only=True))
     assert (selector.select(q, avail, 0, False) == resumed.select(q, avail, 0, False)).all()
+
+
+@pytest.mark.parametrize("name", ["epsilon-greedy", "policy"])
+def test_a_test_episode_draws_by_its_own_seed_whatever_is_played_beside_it(name: str) -> None:
+    """Episode 12, alone or the second of three, one of which ends first; not so without its seed."""
+    policy = dict(start=0.0, finish=0.0, anneal_time=1, greedy_tests=False, mask_unavailable=True)
+    make = {"epsilon-greedy": lambda seed: build(evaluation=0.7, seed=seed)}.get(name) or (
+        lambda seed: SoftPolicies(**policy, seed=seed)
+    )
+    q, avail = np.zeros((3, 2, 7)), np.ones((3, 2, 7), np.uint8)
+    together, alone = make(seed=1), make(seed=2)
+    together.begin_tests([11, 12, 13])
+    alone.begin_tests([12])
+    plays = [np.arange(3)] * 5 + [np.array([1, 2])] * 15
+    found = [together.select(q[: len(rows)], avail[: len(rows)], 0, True, rows) for rows in plays]
+    mine = [actions[list(rows).index(1)].tolist() for rows, actions in zip(plays, found)]
+    assert mine == [alone.select(q[:1], avail[:1], 0, True, np.array([0]))[0].tolist() for _ in plays]
+    assert len(set(map(tuple, mine))) > 5
+    assert [actions[0].tolist() for actions in found[:5]] != mine[:5]
+    alone.begin_tests(None)
+    assert mine != [alone.select(q[:1], avail[:1], 0, True, np.array([0]))[0].tolist() for _ in plays]
 
 
 # epsilon-greedy over an exploration policy

@@ -23,7 +23,7 @@ def test_acting_sees_the_utilities_that_unrolling_computes(use_rnn: bool) -> Non
     batch, mac = batch_and_mac(use_rnn=use_rnn)
     q_all = mac.unroll(batch).detach().numpy()
     seen: list[np.ndarray] = []
-    mac.action_selector.select = lambda q, avail, t_env, test_mode: seen.append(q.copy()) or avail.argmax(-1)
+    mac.action_selector.select = lambda q, avail, *_: seen.append(q.copy()) or avail.argmax(-1)
     mac.init_hidden(4)
     filled = batch["filled"][:, :, 0].numpy()
     for t in range(int(filled.sum(1).max())):
