@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from registry.catalog import make
-from registry.recorder import read_records
+from registry.records import read_records
 
 log = logging.getLogger("demo")
 

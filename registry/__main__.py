@@ -174,7 +174,7 @@ def resume(run_dir: Path) -> None:
 @click.argument("run_dir", type=click.Path(path_type=Path))
 def status(run_dir: Path) -> None:
     """Show how the run in RUN_DIR stands: RUNNING, COMPLETED, FAILED, INTERRUPTED or STALE."""
-    from registry.recorder import read_records, run_status
+    from registry.records import read_records, run_status
 
     steps = [record["t_env"] for record in read_records(run_dir) if "t_env" in record]
     click.echo(f"{run_dir}: {run_status(run_dir)}, last word at step {max(steps, default=0)}")
@@ -196,7 +196,7 @@ def evaluate(run_dir: Path, model: str, episodes: str, seeds_from: str, seed: st
     Writes evaluation.json, episodes.jsonl and agent.safetensors. No test of the run has played these episodes.
     """
     from registry import evaluation_report
-    from registry.config import MAX_SEED
+    from registry.checks import MAX_SEED
     from registry.verify_request import whole_number
 
     number = whole_number("--episodes", episodes, 1, None, "evaluate")

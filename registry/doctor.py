@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Callable, Iterator
 
-from registry.config import check_results_root
+from registry.checks import check_results_root
 from registry.hosts import select
 
 NEEDED = tuple("numpy numba torch sacred gymnasium pettingzoo PyYAML click filelock psutil rich safetensors".split())

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from async_envs.core.errors import unknown_name
 from plugins.runners.playing import Episode, check_lengths, controlled, play, recorded
-from registry import catalog
-from registry import config as configuration
+from registry import catalog, checks
 from registry.hosts.base import ENV
 
 __all__ = ["Episode", "agent_weights", "evaluate", "load_weights", "replay", "save_weights"]
@@ -94,7 +93,7 @@ def replay(key: str, options: Mapping[str, Any], episodes: Sequence[Episode]) ->
     from plugins.envs import build_simulator, close_simulator
 
     env_args = {**options, "key": key}
-    configuration.check_task({name: value for name, value in env_args.items() if name != "seed"})
+    checks.check_task({name: value for name, value in env_args.items() if name != "seed"})
     found: list[dict[str, Any]] = []
     for first in range(0, len(episodes), BATCH):
         now = episodes[first : first + BATCH]
@@ -131,7 +130,7 @@ def checked_settings(config: Mapping[str, Any], where: str = WHERE) -> dict[str,
     if config.get("env") != ENV or not catalog.is_key(env_args.get("key")):
         raise ValueError(OTHER_TASK.format(where=where, key=env_args.get("key")))
     env_args.pop("seed", None)
-    configuration.check_task(env_args)
+    checks.check_task(env_args)
     check_config(config)
     if config.get("mac") not in CONTROLLERS:
         raise ValueError(NOT_OURS.format(where=where, mac=config.get("mac"), known=", ".join(CONTROLLERS)))

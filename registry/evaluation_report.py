@@ -19,7 +19,7 @@ from async_envs.core.seeding import ABSOLUTE, HELD_OUT, episode_seed
 from registry.evaluation import Episode, agent_weights, as_safetensors, evaluate
 from registry.outcome import mean_and_error
 from registry.provenance import environment_of, provenance_of_run, resolved
-from registry.recorder import read_records
+from registry.records import read_records
 from registry.resume import read_config
 from registry.verify import find_run, saved_weights
 

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any, Callable, Sequence
 
 from async_envs.core.seeding import TEST, episode_seed
-from registry import catalog
-from registry import config as configuration
+from registry import catalog, checks
 from registry.hosts import select
 from registry.resume import read_config
 from registry.verify import build_learner, find_run, find_weights
@@ -81,7 +80,7 @@ def check_question(
         config=None,
         device="cpu",
         episodes=1,
-        seed=whole_number("--seed", seed_text, 0, configuration.MAX_SEED, "explain"),
+        seed=whole_number("--seed", seed_text, 0, checks.MAX_SEED, "explain"),
         out=None if out is None else writable(Path(out), "explain"),
     )
     return Question(request, number, n_frames, folder)

@@ -13,6 +13,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
+from registry import checks
 from registry import config as configuration
 from registry.command_line import Command, new_experiment
 from registry.hosts import select
@@ -20,7 +21,8 @@ from registry.hosts.base import ENV, Host, Interrupted
 from registry.observer import RunFolder
 from registry.outcome import summary
 from registry.provenance import provenance
-from registry.recorder import COMPLETED, FAILED, INTERRUPTED, Recorder, read_records
+from registry.recorder import Recorder
+from registry.records import COMPLETED, FAILED, INTERRUPTED, read_records
 
 USAGE = 2  # exit status: refused before any work
 
@@ -67,7 +69,7 @@ def prepare(host: Host, command: Command, linked: Path | None = None) -> Any:
         ValueError: what is wrong, in one line; nothing was written.
     """
     configured = configuration.assemble(host, command.config, command.env_config, command.updates, linked)
-    final = configuration.check(host, configured, command.updates, command.options)
+    final = checks.check(host, configured, command.updates, command.options)
     experiment = new_experiment()
     experiment.add_config(configured)
     folder = configuration.task_folder(final)

@@ -18,7 +18,7 @@ from typing import Any, Mapping, Sequence
 
 from plugins.envs import HOST_OPTIONS
 from registry import catalog
-from registry.recorder import read_records
+from registry.records import read_records
 
 __all__ = [
     "environment_hash", "environment_of", "provenance", "provenance_of_run", "resolved", "source_state", "versions",

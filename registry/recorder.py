@@ -1,9 +1,4 @@
-"""The durable record of one run: append-only lines that survive a kill at any byte.
-
-`<run_dir>/records.jsonl` holds one JSON object a line; its last member is a checksum over what stands before
-it. A line that was being written when the process died is dropped by the next reader. Beside it lie
-`heartbeat.json` (who runs, and when it was last seen) and `run.lock` (one process at a time).
-"""
+"""Writing the durable record of one run (see `records`), by one process at a time, which holds `run.lock`."""
 
 import json
 import logging
@@ -12,26 +7,20 @@ import os
 import socket
 import threading
 import time
-import zlib
 from pathlib import Path
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Mapping
 
 import psutil
 from filelock import FileLock, Timeout
 
-RECORDS = "records.jsonl"
-HEARTBEAT = "heartbeat.json"
+from registry.records import HEARTBEAT, RECORDS, RUNNING, encode, lines, whole_length
+
 LOCK = "run.lock"
 SCHEMA = 1
 BEAT_S = 10.0
-STALE_S = 60.0  # six beats missed
 ATTEMPTS, PAUSE_S = 3, 0.2  # a write that fails is tried again: disks have moments
 
-RUNNING, COMPLETED, FAILED, INTERRUPTED, STALE = "RUNNING", "COMPLETED", "FAILED", "INTERRUPTED", "STALE"
-
 LOCKED = "{where}: another process is writing this run. Wait for it, or end it, before you resume."
-DAMAGED = "{where}: line {line} is damaged (its checksum does not match). Restore the file from a copy."
-NO_RECORD = "{path}: no such file. Name a run's folder, such as results/sacred/mvd/async-poac-1/1."
 LOST = "{where}: the record could not be written ({error}). Make room, check the disk, then resume the run."
 
 _log = logging.getLogger(__name__)
@@ -44,79 +33,6 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     return value
-
-
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value
-
-
-def encode(record: Mapping[str, Any]) -> bytes:
-    """One line with its checksum and line feed."""
-    body = json.dumps(record, separators=(", ", ": "), allow_nan=False)
-    return f'{body[:-1]}, "crc": "{zlib.crc32(body.encode()):08x}"}}\n'.encode()
-
-
-def decode(line: bytes) -> dict[str, Any] | None:
-    """The record of one line, or None where line feed, form or checksum are not whole."""
-    head, mark, tail = line.rpartition(b', "crc": "')
-    if not mark or not line.endswith(b'"}\n') or len(tail) != 11:
-        return None
-    if f"{zlib.crc32(head + b'}'):08x}".encode() != tail[:8]:
-        return None
-    record: dict[str, Any] = json.loads(head + b"}")
-    return record
-
-
-def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | None]]:
-    """(offset behind the line, record or None) of every line."""
-    offset = 0
-    with open(path, "rb") as file:
-        for line in file:
-            offset += len(line)
-            yield offset, decode(line)
-
-
-def _whole_length(path: Path) -> int:
-    """Bytes of `path` up to the end of its last whole line.
-
-    Raises:
-        ValueError: a line before the last one is damaged.
-    """
-    good = 0
-    damaged = 0
-    for number, (offset, record) in enumerate(_lines(path), start=1):
-        if record is None:
-            damaged = damaged or number
-        elif damaged:
-            raise ValueError(DAMAGED.format(where=path, line=damaged))
-        else:
-            good = offset
-    return good
-
-
-def read_records(run_dir: str | Path) -> list[dict[str, Any]]:
-    """Every whole record of a run, in order; a line cut off by a kill is left out.
-
-    Returns:
-        dicts with "kind" ("metric", "test", "status" or "provenance"), "time" (unix seconds) and the kind's
-        own fields. Records of older versions have no "provenance", and their tests no "decisions" and "wall_s".
-
-    Raises:
-        ValueError: there is no record file, or a line other than the last is damaged; one line.
-    """
-    path = Path(run_dir) / RECORDS
-    if not path.is_file():
-        raise ValueError(NO_RECORD.format(path=path))
-    length = _whole_length(path)
-    records = [record for offset, record in _lines(path) if record is not None and offset <= length]
-    for record in records:
-        if record["kind"] == "metric":
-            record["value"] = _number(record["value"])
-        elif record["kind"] == "test":
-            record["episodes"] = [
-                {name: _number(value) for name, value in episode.items()} for episode in record["episodes"]
-            ]
-    return records
 
 
 def hold(run_dir: str | Path) -> FileLock:
@@ -171,7 +87,7 @@ class Recorder:
 
     def _open(self) -> None:
         if self._path.exists():
-            length = _whole_length(self._path)
+            length = whole_length(self._path)
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT, 0o644)
             os.ftruncate(self._fd, length)
             self._length = length
@@ -253,7 +169,7 @@ class Recorder:
             ValueError: `position` is not the end of a line of this file; nothing has changed.
         """
         with self._mutex:
-            ends = {0} | {offset for offset, record in _lines(self._path) if record is not None}
+            ends = {0} | {offset for offset, record in lines(self._path) if record is not None}
             if position not in ends:
                 raise ValueError(
                     f"{self._path}: position {position} is not the end of one of its {len(ends) - 1} lines. "
@@ -329,33 +245,3 @@ class Recorder:
         except OSError as error:  # the record itself reports a full disk; a missed beat only ages
             _log.warning("%s: %s", path, error)
             partial.unlink(missing_ok=True)
-
-
-def _is_alive(beat: Mapping[str, Any], now: float) -> bool:
-    if beat["machine"] != socket.gethostname():
-        return bool(now - beat["time"] < STALE_S)
-    try:
-        started = psutil.Process(beat["pid"]).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return abs(started - beat["pid_started"]) < 2.0
-
-
-def run_status(run_dir: str | Path, now: float | None = None) -> str:
-    """RUNNING, COMPLETED, FAILED, INTERRUPTED, or STALE for a run that died without saying so.
-
-    A run is STALE when its last word is RUNNING and its process is gone (same machine), or its heartbeat is
-    older than a minute (another machine).
-
-    Raises:
-        ValueError: `run_dir` holds no record.
-    """
-    said = [record["status"] for record in read_records(run_dir) if record["kind"] == "status"]
-    last = str(said[-1]) if said else RUNNING
-    if last != RUNNING:
-        return last
-    try:
-        beat = json.loads((Path(run_dir) / HEARTBEAT).read_text())
-    except (OSError, ValueError):
-        return STALE
-    return RUNNING if _is_alive(beat, time.time() if now is None else now) else STALE

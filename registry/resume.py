@@ -11,7 +11,8 @@ from registry.config import OURS, read_yaml
 from registry.hosts import select
 from registry.launch import execute
 from registry.observer import RunFolder
-from registry.recorder import COMPLETED, hold, read_records, run_status
+from registry.recorder import hold
+from registry.records import COMPLETED, read_records, run_status
 
 NO_RUN = "{folder}: no run lies there ({error}). Name the folder that was printed at its start."
 OTHER_HOST = "{folder}: this run is of the host {host}; only the embedded host's can go on. Start it anew."

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Callable, Mapping
 
 from plugins.vsp.environment import VSP
-from registry import catalog
+from registry import catalog, checks
 from registry import config as configuration
 from registry.hosts import select
 from registry.hosts.base import Host
@@ -97,7 +97,7 @@ def find_weights(host: Host, request: Request) -> Weights:
     if settings["env_args"].get("vsp"):
         raise ValueError(HAS_PROXIES.format(where=where))
     check_config(settings)
-    configuration.check_names(host, settings)
+    checks.check_names(host, settings)
     return Weights(run_folder, None, {**settings, "evaluation_epsilon": 0.0})
 
 

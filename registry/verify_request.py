@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from async_envs.core.options import Family
-from registry import catalog
-from registry import config as configuration
+from registry import catalog, checks
 
 NO_KEY = "verify: --key is missing: which task? Write --key async:poac-1 (python -m registry keys lists all)."
 ONE_OF_TWO = "verify: {given}, expected one of the two. Write --checkpoint DIR (a run) or --config NAME (fresh)."
@@ -68,7 +67,7 @@ def check_request(
         config=config,
         device=device,
         episodes=whole_number("--episodes", episodes, 1, None),
-        seed=whole_number("--seed", seed, 0, configuration.MAX_SEED),
+        seed=whole_number("--seed", seed, 0, checks.MAX_SEED),
         out=None if out is None else writable(Path(out)),
     )
 

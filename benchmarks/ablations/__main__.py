@@ -11,8 +11,7 @@ from benchmarks.ablations import curves, plots
 from benchmarks.ablations.cells import ABLATIONS, ablation
 from benchmarks.ablations.execution import FAILED, execute
 from benchmarks.ablations.plan import REFUSED, Plan, Settings, make_plan, parse_changes
-from registry import catalog
-from registry import config as configuration
+from registry import catalog, checks
 from registry.verify_request import whole_number
 
 COMMAND = "ablations"
@@ -92,7 +91,7 @@ def main(
         results=Path(results),
         changes=parse_changes(changes),
     )
-    configuration.check_results_root(results)
+    checks.check_results_root(results)
     plan = make_plan(settings, asked.chosen(only), parse_seeds(seeds))
     if dry_run:
         click.echo(aligned(table(plan)))
@@ -135,7 +134,7 @@ def parse_seeds(given: str) -> list[int]:
     Raises:
         ValueError: none, no number, out of bounds, or one twice; one line.
     """
-    seeds = [whole_number("--seeds", word, 0, configuration.MAX_SEED, COMMAND) for word in given.split(",")]
+    seeds = [whole_number("--seeds", word, 0, checks.MAX_SEED, COMMAND) for word in given.split(",")]
     for seed in seeds:
         if seeds.count(seed) > 1:
             raise ValueError(TWICE.format(seed=seed))

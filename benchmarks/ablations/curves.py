@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.ablations.cells import Variant
 from benchmarks.ablations.plan import FINISHED, Cell, Plan
 from epymarl_lite.utils.files import write_file
-from registry.recorder import RUNNING, read_records
+from registry.records import RUNNING, read_records
 from registry.verify_report import source_state
 
 __all__ = ["COLUMNS", "curve", "report", "summary", "tests_of", "write"]

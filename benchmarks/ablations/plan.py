@@ -12,10 +12,10 @@ from typing import Any, Mapping, Sequence
 
 from benchmarks.ablations.cells import Variant
 from benchmarks.processes import ROOT
-from registry import catalog
+from registry import catalog, checks
 from registry import config as configuration
 from registry.hosts import select
-from registry.recorder import COMPLETED, RUNNING, read_records, run_status
+from registry.records import COMPLETED, RUNNING, read_records, run_status
 
 __all__ = ["FINISHED", "GOES_ON", "NEW", "REFUSED", "UNDER_WAY", "Cell", "Plan", "Settings", "make_plan"]
 
@@ -119,7 +119,7 @@ def refusal(variant: Variant, settings: Settings, seed: int) -> str | None:
     host = select.choose("embedded")
     try:
         before = configuration.assemble(host, variant.config, None, updates)
-        configuration.check(host, before, updates, {})
+        checks.check(host, before, updates, {})
     except ValueError as error:
         return " ".join(str(error).split())
     return None

@@ -22,9 +22,10 @@ from benchmarks.leaderboard.display import duration
 from benchmarks.leaderboard.protocol import FILE, Protocol
 from benchmarks.leaderboard.queue import check_same
 from benchmarks.processes import ROOT, ending_with_us, environment
+from registry import checks
 from registry import config as configuration
 from registry.hosts import select
-from registry.recorder import read_records
+from registry.records import read_records
 
 __all__ = ["Cost", "checked_config", "dry_run", "measure"]
 
@@ -60,7 +61,7 @@ def checked_config(cell: Cell) -> dict[str, Any]:
     host = select.choose("embedded")
     updates = convert_to_nested_dict(cell.settings)
     before = configuration.assemble(host, cell.algorithm, None, updates)
-    return configuration.check(host, before, updates, {})
+    return checks.check(host, before, updates, {})
 
 
 def buffer_bytes(config: dict[str, Any]) -> int:

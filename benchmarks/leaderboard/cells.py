@@ -15,7 +15,7 @@ from async_envs.core.errors import unknown_name
 from benchmarks.leaderboard.protocol import Protocol, Task, available, title
 from epymarl_lite.utils.files import write_file
 from registry.config import folder_name
-from registry.recorder import RECORDS
+from registry.records import RECORDS
 
 __all__ = [
     "ALL", "Book", "Cell", "Chosen", "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "cells_of", "choose",

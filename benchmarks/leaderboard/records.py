@@ -15,7 +15,7 @@ from typing import Any, Callable, ClassVar, Iterable, Iterator, Mapping, overloa
 
 import numpy as np
 
-from registry.recorder import DAMAGED, NO_RECORD, RECORDS, decode
+from registry.records import DAMAGED, NO_RECORD, RECORDS, decode
 
 __all__ = ["Record", "Test", "Tests", "read_episodes", "read_record"]
 

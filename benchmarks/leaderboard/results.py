@@ -17,7 +17,7 @@ from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.processes import in_processes
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.records import NO_TESTS, Record, Test, Tests, read_episodes, read_record
-from registry.recorder import RECORDS
+from registry.records import RECORDS
 
 __all__ = [
     "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "Results", "Run", "Test", "Tests",

@@ -26,7 +26,7 @@ from benchmarks.leaderboard.cells import (
 )
 from benchmarks.leaderboard.queue import Claim, Queue, open_queue
 from benchmarks.processes import die_with_parent, ended_by, last_line, run_process
-from registry.recorder import COMPLETED, run_status
+from registry.records import COMPLETED, run_status
 
 __all__ = ["Stopped", "command", "main", "make", "work", "worker_name"]
 

@@ -18,7 +18,7 @@ import pytest
 from async_envs.poac.constants import METRIC_NAMES
 from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.results import FINISHED, cell_folder
-from registry.recorder import RECORDS, encode
+from registry.records import RECORDS, encode
 
 N_TESTS, N_EPISODES, INTERVAL = 2_500, 20, 2_000
 SEEDS = (1, 2, 3, 4, 5)

@@ -33,7 +33,8 @@ from benchmarks.ablations.plan import (
 from benchmarks.processes import environment
 from plugins.config.schema import config_names, load_alg
 from registry.launch import main as train
-from registry.recorder import COMPLETED, RECORDS, Recorder, run_status
+from registry.recorder import Recorder
+from registry.records import COMPLETED, RECORDS, run_status
 from tests.registry.command import assert_same_run
 
 KEY = "async:tabular-relay"

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from plugins.config.schema import config_names
-from registry import catalog, launch
+from registry import catalog, checks, launch
 from registry import config as configuration
 from registry.__main__ import main as registry_command
 from registry.command_line import Command
@@ -39,7 +39,7 @@ def check(words: list[str]) -> dict:
     command = Command(["main.py", *words])
     host = select.choose("embedded")
     before = configuration.assemble(host, command.config, command.env_config, command.updates)
-    return configuration.check(host, before, command.updates, command.options)
+    return checks.check(host, before, command.updates, command.options)
 
 
 def test_the_readme_has_what_is_tested_here():

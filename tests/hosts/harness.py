@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from registry import checks
 from registry import config as configuration
 from registry.hosts.base import Host
 
@@ -122,7 +123,7 @@ def settings(host: Host, algorithm: str, tmp_path: Path, **changes: Any) -> dict
     updates["env_args"] = {name: value for name, value in updates["env_args"].items() if value is not None}
     before = configuration.assemble(host, algorithm, None, updates)
     updates = {name: value for name, value in updates.items() if name in before or name == "seed"}
-    final = configuration.check(host, before, updates, {})
+    final = checks.check(host, before, updates, {})
     final["env_args"] = {name: value for name, value in final["env_args"].items() if value is not None}
     final["env_args"]["seed"] = final["seed"]
     return final

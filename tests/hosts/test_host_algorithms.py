@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from registry.recorder import read_records
+from registry.records import read_records
 from tests.hosts.conftest import host_or_skip
 from tests.hosts.harness import train
 

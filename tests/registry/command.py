@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from epymarl_lite.checkpoint import read_checkpoint, saved_steps
 from registry.__main__ import main as registry_main
 from registry.launch import main
-from registry.recorder import read_records
+from registry.records import read_records
 
 MAIN = str(Path(__file__).resolve().parents[2] / "src" / "main.py")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "EPYMARL_HOST": "embedded"}

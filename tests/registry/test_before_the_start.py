@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from epymarl_lite.components import memory
-from registry.recorder import COMPLETED, run_status
+from registry.records import COMPLETED, run_status
 from tests.registry.command import ENVIRONMENT, FOLDER, run, words
 
 OPTIONAL = ("wandb", "tensorboard", "torch.utils.tensorboard", "matplotlib", "pymarlzooplus", "smaclite")

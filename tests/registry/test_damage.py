@@ -14,7 +14,7 @@ import torch
 from epymarl_lite import checkpoint
 from epymarl_lite.checkpoint import saved_steps
 from plugins.runners.vector import VectorRunner
-from registry.recorder import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
+from registry.records import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
 from registry.resume import resume
 from tests.registry.command import FOLDER, assert_equal, assert_same_run, models, run
 

@@ -12,7 +12,7 @@ import pytest
 
 from epymarl_lite.utils import files
 from registry import recorder
-from registry.recorder import COMPLETED, FAILED, STALE, read_records, run_status
+from registry.records import COMPLETED, FAILED, STALE, read_records, run_status
 from registry.resume import resume
 from tests.registry.command import FOLDER, assert_same_run, in_a_child, run
 

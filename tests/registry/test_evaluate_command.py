@@ -15,7 +15,7 @@ from async_envs.core.seeding import episode_seed
 from epymarl_lite.utils import files
 from registry.evaluation import Episode, evaluate, load_weights, replay
 from registry.provenance import environment_hash
-from registry.recorder import read_records
+from registry.records import read_records
 from tests.registry.command import invoke, run
 
 ask = partial(invoke, "evaluate")

@@ -1,4 +1,4 @@
-"""Saved networks of every algorithm play as in the tests of their run; what they did can be played again; bad files are one line."""
+"""Saved networks play as in the tests of their run; what they did can be played again; bad files are one line."""
 
 import functools
 import pickle

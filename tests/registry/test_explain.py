@@ -14,7 +14,7 @@ import torch
 from async_envs.core.seeding import episode_seed
 from plugins.mixers.explanation import MEANING
 from registry import verify_report
-from registry.recorder import read_records
+from registry.records import read_records
 from tests.registry.command import invoke
 from tests.registry.test_verify import trained
 

@@ -15,7 +15,8 @@ import pytest
 from epymarl_lite import checkpoint
 from epymarl_lite.utils import files
 from plugins.runners.vector import VectorRunner
-from registry.recorder import COMPLETED, RECORDS, STALE, Recorder, read_records, run_status
+from registry.recorder import Recorder
+from registry.records import COMPLETED, RECORDS, STALE, read_records, run_status
 from registry.resume import resume
 from tests.registry.command import ENVIRONMENT, FOLDER, assert_same_run, in_a_child, run, words
 

@@ -15,7 +15,7 @@ from async_envs.poac.simulator import PoacSimulator
 from registry import recorder
 from registry.launch import main
 from registry.outcome import mean_and_error, summary
-from registry.recorder import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
+from registry.records import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
 from registry.resume import resume
 
 MAIN = str(Path(__file__).resolve().parents[2] / "src" / "main.py")

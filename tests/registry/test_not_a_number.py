@@ -8,7 +8,7 @@ import pytest
 
 from async_envs.poac.simulator import PoacSimulator
 from plugins.learners import value_learner
-from registry.recorder import FAILED, run_status
+from registry.records import FAILED, run_status
 from tests.registry.command import FOLDER, run
 
 RUNNERS = {

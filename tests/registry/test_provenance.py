@@ -15,7 +15,8 @@ from plugins.runners.vector import VectorRunner
 from registry import provenance as module
 from registry import recorder as recorder_module
 from registry.provenance import command_line, environment_hash, environment_of, provenance, resolved
-from registry.recorder import Recorder, read_records
+from registry.recorder import Recorder
+from registry.records import read_records
 from registry.resume import resume
 from tests.registry.command import FOLDER, MAIN, assert_same_run, in_a_child, run
 from tests.registry.test_damage import sign_all

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry import recorder as module
-from registry.recorder import HEARTBEAT, RECORDS, STALE, Recorder, read_records, run_status
+from registry.recorder import Recorder
+from registry.records import HEARTBEAT, RECORDS, STALE, read_records, run_status
 
 EPISODES = [{"seed": 2**63 + 1, "return": 1.5, "length": 7, "battle_won": 1.0}]
 

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 import pytest
 
 from epymarl_lite.runners import parallel_runner
-from registry.recorder import read_records
+from registry.records import read_records
 from tests.registry.command import FOLDER, assert_equal, final_state, run
 
 KINDS = [("vector", 2), ("episode", 1)]

@@ -1,31 +1,23 @@
-"""Reading a bundle where it lies: nothing is ever unpacked, so that no name can lead anywhere.
-
-Every size is checked as declared before anything is read, and again while reading.
-"""
+"""Reading a bundle where it lies: nothing is ever unpacked, so that no name can lead anywhere."""
 
 import os
 import stat
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
-from benchmarks.leaderboard.bundle.limits import LIMITS, Limits, in_words
-from benchmarks.leaderboard.bundle.names import PICKLED, looks_pickled, missing_reasons, name_reasons
+from benchmarks.leaderboard.bundle.limits import LIMITS, Limits
+from benchmarks.leaderboard.bundle.names import missing_reasons, name_reasons
 from benchmarks.leaderboard.bundle.refusal import Refused
+from benchmarks.leaderboard.bundle.sizes import DAMAGED, LINK, MANY, check_sizes, drain
+from benchmarks.leaderboard.bundle.zipped import ZipArchive
 
-__all__ = ["Archive", "FolderArchive", "check_sizes", "drain", "open_archive"]
+__all__ = ["Archive", "FolderArchive", "open_archive"]
 
 NOTHING = "{path}: there is no such file or folder. Name a bundle that submit has written."
-MANY = "{n} files, expected at most {most}."
-LARGE = "{name}: {given} when unpacked, expected at most {most}."
-TOTAL = "{given} when unpacked, expected at most {most}."
-LINK = "{name}: a link, expected plain files."
 NOT_PLAIN = "{name}: neither a plain file nor a folder."
 DEEP = "{name}: folders lie in each other more than {most} deep. Take it out."
-DAMAGED = "{name}: it cannot be read ({error}); the file is damaged, or its sizes are not true."
-SHORT = "{name}: {n} bytes were read, {size} were declared."
 
-_READ_AT_ONCE = 2**20
 _DEEPEST = 8  # folders; runs/<task>/<algorithm>/seed-<n> is four
 
 
@@ -54,36 +46,7 @@ def open_archive(path: str | Path, limits: Limits = LIMITS) -> Archive:
         return FolderArchive(path, limits)
     if not path.is_file():
         raise Refused(NOTHING.format(path=path))
-    from benchmarks.leaderboard.bundle.zipped import ZipArchive
-
     return ZipArchive(path, limits)
-
-
-def check_sizes(sizes: dict[str, int], limits: Limits) -> None:
-    """Refuse files that are too large, one by one and together."""
-    reasons = [
-        LARGE.format(name=name, given=in_words(size), most=in_words(limits.of(name)))
-        for name, size in sizes.items() if size > limits.of(name)
-    ]  # fmt: skip
-    if sum(sizes.values()) > limits.total:
-        reasons.append(TOTAL.format(given=in_words(sum(sizes.values())), most=in_words(limits.total)))
-    Refused.unless_empty(reasons)
-
-
-def drain(file: BinaryIO, name: str, size: int) -> bytes:
-    """Exactly `size` bytes of `file`; one more is not read into memory."""
-    parts, n_read = [], 0
-    while n_read <= size:
-        part = file.read(min(_READ_AT_ONCE, size + 1 - n_read))
-        if not part:
-            break
-        if not n_read and looks_pickled(name, part[:16]):
-            raise Refused(PICKLED.format(name=name))
-        parts.append(part)
-        n_read += len(part)
-    if n_read != size:
-        raise Refused(SHORT.format(name=name, n=n_read if n_read < size else f"more than {size}", size=size))
-    return b"".join(parts)
 
 
 class FolderArchive:

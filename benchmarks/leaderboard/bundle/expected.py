@@ -7,6 +7,7 @@ from typing import Any, Iterator, Mapping
 
 from benchmarks.leaderboard.bundle.refusal import harmless
 from benchmarks.leaderboard.protocol import Protocol, Task
+from registry import checks
 from registry import config as configuration
 from registry.hosts import select
 
@@ -47,7 +48,7 @@ def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
     host = select.choose("embedded")
     updates = convert_to_nested_dict(json.loads(settings))
     config = configuration.assemble(host, algorithm, None, updates)
-    configuration.check_known(config, updates)
+    checks.check_known(config, updates)
     return configuration.merge(config, updates)
 
 

@@ -13,7 +13,7 @@ from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import CELL, FINISHED, RUNNING, cell_folder
 from registry.provenance import resolved
-from registry.recorder import RECORDS, read_records
+from registry.records import RECORDS, read_records
 
 __all__ = ["END", "NO_EVALUATION", "NO_RUN", "Cell", "Looked", "Missing", "look", "missing_parts", "pack_run"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
-from benchmarks.leaderboard.bundle.archive import DAMAGED, LINK, MANY, check_sizes, drain
 from benchmarks.leaderboard.bundle.limits import LIMITS, Limits, in_words
 from benchmarks.leaderboard.bundle.names import missing_reasons, name_reasons
 from benchmarks.leaderboard.bundle.refusal import Refused, harmless
+from benchmarks.leaderboard.bundle.sizes import DAMAGED, LINK, MANY, check_sizes, drain
 
 __all__ = ["ZipArchive"]
 

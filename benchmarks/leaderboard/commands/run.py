@@ -15,7 +15,7 @@ from benchmarks.leaderboard.commands.options import chosen_options, results_opti
 from benchmarks.leaderboard.display import Display, Watch
 from benchmarks.leaderboard.executors import EXECUTORS, Pool, make_pool
 from benchmarks.leaderboard.queue import begin, open_queue
-from registry import config as configuration
+from registry import checks
 
 __all__ = ["command"]
 
@@ -68,7 +68,7 @@ def command(
     results = results.absolute()
     protocol = _protocol(results, name)
     chosen = choose(protocol, words(algorithms), words(tasks), words(seeds))
-    configuration.check_results_root(str(results))
+    checks.check_results_root(str(results))
     executor_options = {
         each: parse_options(each, given) for each in ("ray", "slurm") if (given := options[f"{each}_option"])
     }

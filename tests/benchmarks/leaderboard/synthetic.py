@@ -16,7 +16,7 @@ from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import FAILED, FINISHED, NOT_RUN, REFUSED, RUNNING, cell_folder
 from registry.config import folder_name
-from registry.recorder import encode
+from registry.records import encode
 
 METRICS = ("battle_won", "draw")
 REASONS = {FAILED: "learner: loss is nan at step 500.", REFUSED: "qmix: state_dim=0 is not supported."}

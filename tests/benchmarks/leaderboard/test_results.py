@@ -11,7 +11,8 @@ import pytest
 from benchmarks.leaderboard import records, results
 from benchmarks.leaderboard.records import read_record
 from benchmarks.leaderboard.results import Run, cell_folder, read_results
-from registry.recorder import Recorder, encode, read_records
+from registry.recorder import Recorder
+from registry.records import encode, read_records
 from tests.benchmarks.leaderboard.synthetic import a_protocol, write_results
 
 POAC, KITCHEN = "async:poac-1", "async:overcooked-A"

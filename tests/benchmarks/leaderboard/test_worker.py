@@ -17,7 +17,8 @@ from benchmarks.leaderboard import worker
 from benchmarks.leaderboard.cells import FAILED, FINISHED, REFUSED, RUNNING, Book, Cell, cells_of, read_book
 from benchmarks.leaderboard.queue import begin, is_held, open_queue
 from benchmarks.processes import environment, last_line, run_process
-from registry.recorder import COMPLETED, Recorder
+from registry.recorder import Recorder
+from registry.records import COMPLETED
 from tests.benchmarks.leaderboard.crowd import TINY, tiny
 
 ONE = {"seeds": [1], "algorithms": ["mvd"], "tasks": TINY["tasks"][:1]}

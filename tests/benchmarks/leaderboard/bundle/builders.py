@@ -20,7 +20,7 @@ from benchmarks.leaderboard.bundle.packing import Submission, pack
 from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import FAILED, FINISHED, NOT_RUN, RUNNING, cell_folder
-from registry.recorder import encode
+from registry.records import encode
 from registry.provenance import resolved
 from tests.benchmarks.leaderboard.synthetic import STARTED, a_protocol, cells_of, write_json
 
