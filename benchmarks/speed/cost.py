@@ -4,8 +4,9 @@ For every algorithm of `python -m registry algorithms`, and for MVD and NA2Q of 
 learner update and the number of trained parameters, for n agents and episodes of T steps, and the ratio to QMIX,
 which takes turns with it in the same process. Processor time of one thread, the median of three turns after one to
 warm up. Batch: 32 full episodes (an actor-critic's own setting is 8), every agent executing half of the time, 150
-observation features, 12 actions, 120 state features, float32, random numbers. A combination that the algorithm
-refuses, or that the free memory cannot hold, is shown as refused with the reason.
+observation features, 12 actions, 120 state features, float32, random numbers; with --key the agents, features and
+actions of that task, and T its limit. A combination that the algorithm refuses, or that the free memory cannot hold, is
+shown as refused with the reason.
 """
 
 import contextlib
@@ -26,13 +27,14 @@ import torch
 from torch import nn
 
 from benchmarks.speed.__main__ import machine
-from benchmarks.speed.test_learner_update import ACTIONS, OBS, STATE, SilentLogger, random_batch, settings
+from benchmarks.speed.material import EPISODES, SilentLogger, Widths, random_batch, settings
+from registry import catalog
 from registry.config import OURS, yaml_names
 from registry.hosts import select
 
 __all__ = ["AGENTS", "BASE", "Cost", "Refused", "ROWS", "Row", "STEPS", "markdown", "measure"]
 
-AGENTS, STEPS, EPISODES = (3, 8), (200, 600), 32
+AGENTS, STEPS, WIDTHS = (3, 8), (200, 600), Widths()
 ROUNDS = 3
 MANY = 10_000  # episodes played between two updates: actor-critics wait until all of a batch are new
 FREE_SHARE = 0.8  # of the free memory that a measurement may take
@@ -79,7 +81,9 @@ class Cost:
         return self.seconds / self.qmix_seconds
 
 
-def measure(row: Row, n_agents: int, n_steps: int, episodes: int = EPISODES, rounds: int = ROUNDS) -> Cost:
+def measure(
+    row: Row, n_agents: int, n_steps: int, episodes: int = EPISODES, rounds: int = ROUNDS, widths: Widths = WIDTHS
+) -> Cost:
     """Time updates of `row` and of QMIX in turns.
 
     Raises:
@@ -90,8 +94,8 @@ def measure(row: Row, n_agents: int, n_steps: int, episodes: int = EPISODES, rou
     torch.manual_seed(0)
     try:
         with at_most_free_memory(row, n_agents, n_steps):
-            learners = [build(each, n_agents, n_steps) for each in (row, BASE)]
-            batch = whole_batch(n_agents, n_steps, episodes)
+            learners = [build(each, n_agents, n_steps, widths) for each in (row, BASE)]
+            batch = whole_batch(n_agents, n_steps, episodes, widths)
             times: tuple[list[float], list[float]] = ([], [])
             for turn in range(rounds + 1):
                 for learner, column in zip(learners, times):
@@ -105,22 +109,26 @@ def measure(row: Row, n_agents: int, n_steps: int, episodes: int = EPISODES, rou
         torch.set_num_threads(before)
 
 
-def arguments(row: Row, n_agents: int, n_steps: int) -> tuple[Any, dict[str, Any], dict[str, int], dict[str, Any]]:
+def arguments(
+    row: Row, n_agents: int, n_steps: int, widths: Widths = WIDTHS
+) -> tuple[Any, dict[str, Any], dict[str, int], dict[str, Any]]:
     """The configuration as a learner gets it, and the host's scheme, groups and preprocess."""
     from epymarl_lite.run import layout
 
     args = SimpleNamespace(**{**vars(settings(row.config)), **dict(row.changes), "episode_limit": n_steps})
-    info = {"state_shape": STATE, "obs_shape": OBS, "n_actions": ACTIONS, "n_agents": n_agents}
+    info = {
+        "state_shape": widths.state, "obs_shape": widths.obs, "n_actions": widths.actions, "n_agents": n_agents
+    }  # fmt: skip
     return args, *layout(args, info)
 
 
-def build(row: Row, n_agents: int, n_steps: int) -> Any:
+def build(row: Row, n_agents: int, n_steps: int, widths: Widths = WIDTHS) -> Any:
     """The learner, as training builds it.
 
     Raises:
         Refused: it does not take these sizes.
     """
-    args, scheme, groups, _ = arguments(row, n_agents, n_steps)
+    args, scheme, groups, _ = arguments(row, n_agents, n_steps, widths)
     parts = select.choose("embedded").parts()
     try:
         mac = parts.controllers[args.mac](scheme, groups, args)
@@ -129,10 +137,10 @@ def build(row: Row, n_agents: int, n_steps: int) -> Any:
         raise Refused(" ".join(str(error).split())) from error
 
 
-def whole_batch(n_agents: int, n_steps: int, episodes: int) -> Any:
+def whole_batch(n_agents: int, n_steps: int, episodes: int, widths: Widths) -> Any:
     """Full episodes in the host's own batch."""
-    _, scheme, groups, preprocess = arguments(BASE, n_agents, n_steps)
-    data = random_batch([n_steps] * episodes, n_agents)
+    _, scheme, groups, preprocess = arguments(BASE, n_agents, n_steps, widths)
+    data = random_batch([n_steps] * episodes, n_agents, widths)
     data.pop("actions_onehot")
     batch = select.choose("embedded").parts().episode_batch(
         scheme, groups, episodes, n_steps + 1, preprocess=preprocess, device="cpu"
@@ -226,26 +234,39 @@ def quiet() -> Iterator[None]:
 
 
 @click.command(help=(__doc__ or "").replace("`", ""))
+@click.option("--key", help="A task that gives the sizes, e.g. async:poac-1; --agents and --steps count for nothing.")
 @click.option("--agents", multiple=True, type=click.IntRange(1), default=AGENTS, show_default=True)
 @click.option("--steps", multiple=True, type=click.IntRange(1), default=STEPS, show_default=True)
 @click.option("--episodes", type=click.IntRange(1), default=EPISODES, show_default=True, help="In the batch.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only algorithms of this name; may come again.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file for the table, beside the screen.")
-def main(agents: Sequence[int], steps: Sequence[int], episodes: int, only: Sequence[str], out: Path | None) -> None:
+def main(
+    key: str | None, agents: Sequence[int], steps: Sequence[int], episodes: int, only: Sequence[str], out: Path | None
+) -> None:
     unknown = [name for name in only if name not in {row.config for row in ROWS}]
     if unknown:
         click.echo(f"cost: --only={unknown[0]} is no algorithm. python -m registry algorithms lists them.", err=True)
         sys.exit(2)
+    widths = WIDTHS
+    if key is not None:
+        try:
+            task = catalog.make(key, batch_size=1)
+        except ValueError as error:
+            click.echo(" ".join(str(error).split()), err=True)
+            sys.exit(2)
+        agents, steps = (task.n_agents,), (task.episode_limit,)
+        widths = Widths(obs=task.obs_dim, actions=task.n_actions, state=task.state_dim)
     costs: dict[tuple[Row, int, int], Cost | str] = {}
     for row in (row for row in ROWS if not only or row.config in only):
         for n, t in ((n, t) for n in agents for t in steps):
             click.echo(f"{row.label}, n = {n}, T = {t}", err=True)
             try:
                 with quiet():
-                    costs[row, n, t] = measure(row, n, t, episodes)
+                    costs[row, n, t] = measure(row, n, t, episodes, widths=widths)
             except Refused as reason:
                 costs[row, n, t] = str(reason)
-    told = f"{machine()}; {episodes} episodes an update, one thread\n\n{markdown(agents, steps, costs)}\n"
+    sizes = f"{widths.obs} observation features, {widths.actions} actions, {widths.state} state features"
+    told = f"{machine()}; {episodes} episodes an update, {sizes}, one thread\n\n{markdown(agents, steps, costs)}\n"
     click.echo(told)
     if out is not None:
         out.write_text(told, encoding="utf-8")

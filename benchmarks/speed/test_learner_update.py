@@ -14,18 +14,17 @@ import os
 import statistics
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Callable, Sequence
+from typing import Any, Callable
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
-EPISODES, STEPS, AGENTS, OBS, ACTIONS, STATE = 32, 600, 3, 150, 12, 120
+from benchmarks.speed.material import AGENTS, EPISODES, SilentLogger, Widths, random_batch, settings
+
+STEPS, WIDTHS = 600, Widths()
 ROUNDS = 5
 PRODUCTS = ("aten::mm", "aten::addmm", "aten::addmm_", "aten::bmm", "aten::baddbmm", "aten::linear")
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Batch(dict):
@@ -39,66 +38,12 @@ class Batch(dict):
         return int(self["filled"].shape[1])
 
 
-class SilentLogger:
-    """Takes statistics and keeps none."""
-
-    console_logger = None
-
-    def log_stat(self, name: str, value: float, t_env: int) -> None:
-        """Nothing."""
-
-
-def random_batch(lengths: Sequence[int], n_agents: int = AGENTS) -> Batch:
-    """Episodes of `lengths` executed steps; every action available, or only `continue` half of the time."""
-    generator = torch.Generator().manual_seed(0)
-    last = torch.tensor([int(length) for length in lengths]).unsqueeze(1)
-    n_steps = int(last.max()) + 1
-    shape = (len(lengths), n_steps)
-    filled = (torch.arange(n_steps) <= last).long().unsqueeze(-1)
-    played = filled.unsqueeze(-1)
-    executing = torch.rand(*shape, n_agents, 1, generator=generator) < 0.5
-    executing[:, 0] = False
-    avail = torch.ones(*shape, n_agents, ACTIONS, dtype=torch.int)
-    avail[..., :2] = 0
-    only_continue = torch.zeros(ACTIONS, dtype=torch.int)
-    only_continue[1] = 1
-    avail = torch.where(executing, only_continue, avail) * played.int()
-    drawn = torch.randint(2, ACTIONS, (*shape, n_agents, 1), generator=generator)
-    actions = torch.where(executing, 1, drawn) * played
-    return Batch(
-        obs=torch.randn(*shape, n_agents, OBS, generator=generator) * played,
-        state=torch.randn(*shape, STATE, generator=generator) * filled,
-        avail_actions=avail,
-        actions=actions,
-        actions_onehot=torch.nn.functional.one_hot(actions.squeeze(-1), ACTIONS).float(),
-        reward=torch.randn(*shape, 1, generator=generator) * filled,
-        terminated=((torch.arange(n_steps) == last - 1).unsqueeze(-1)).to(torch.uint8),
-        filled=filled,
-    )
-
-
-def settings(algorithm: str) -> SimpleNamespace:
-    """EPyMARL's defaults, our async.yaml and the algorithm's yaml, laid over each other."""
-    merged: dict[str, Any] = {}
-    for path in (
-        "src/epymarl_lite/config/default.yaml",
-        "plugins/config/envs/async.yaml",
-        f"plugins/config/algs/{algorithm}.yaml",
-    ):
-        merged.update(yaml.safe_load((ROOT / path).read_text()))
-    merged.update(
-        n_agents=AGENTS, n_actions=ACTIONS, state_shape=STATE, seed=1, use_cuda=False, device="cpu",
-        learner_log_interval=10**12, target_update_interval_or_tau=10**9,
-    )  # fmt: skip
-    return SimpleNamespace(**merged)
-
-
 SCHEME = {
-    "obs": {"vshape": OBS, "group": "agents"},
-    "state": {"vshape": STATE},
+    "obs": {"vshape": WIDTHS.obs, "group": "agents"},
+    "state": {"vshape": WIDTHS.state},
     "actions": {"vshape": (1,), "group": "agents"},
-    "actions_onehot": {"vshape": (ACTIONS,), "group": "agents"},
-    "avail_actions": {"vshape": (ACTIONS,), "group": "agents"},
+    "actions_onehot": {"vshape": (WIDTHS.actions,), "group": "agents"},
+    "avail_actions": {"vshape": (WIDTHS.actions,), "group": "agents"},
 }
 
 
@@ -165,7 +110,7 @@ def test_update(benchmark: Any, upstream: None, algorithm: str, lengths: str, th
     clock = time.process_time if threads == 1 else time.perf_counter  # the first feels no other program
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    batch = random_batch(LENGTHS[lengths])
+    batch = Batch(random_batch(LENGTHS[lengths]))
     ours, theirs = our_learner(algorithm), stock_learner()
     try:
         our_s, their_s = in_turns(lambda: ours.train(batch, 0, 0), lambda: theirs.train(batch, 0, 0), clock)

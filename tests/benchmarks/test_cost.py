@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from benchmarks.speed import cost
 from benchmarks.speed.cost import ROWS, Cost, Refused, Row, build, markdown, measure, n_parameters
 from plugins.config.schema import config_names
+from registry import catalog
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,11 +84,29 @@ def test_the_command_prints_the_table(tmp_path: Path, monkeypatch: pytest.Monkey
     done = CliRunner().invoke(cost.main, words)
     assert 0 == done.exit_code, done.output
     lines = out.read_text().splitlines()
-    assert "a machine; 2 episodes an update, one thread" == lines[0]
+    widths = "150 observation features, 12 actions, 120 state features"
+    assert f"a machine; 2 episodes an update, {widths}, one thread" == lines[0]
     names = [line.split(" | ")[0][2:] for line in lines[4:7]]
     assert ["`na2q_a`", "`na2q_a na2q_order=1`", "`na2q_a na2q_order=3`"] == names
     assert "refused (1)" in lines[6] and lines[8].startswith("(1) na2q_a: na2q_order=3 with 16 slots")
     assert out.read_text() in done.stdout
+
+
+def test_a_task_gives_the_sizes(tmp_path: Path) -> None:
+    """And the one network that VDN trains has as many parameters as worked out here."""
+    task = catalog.make("async:tabular-relay", batch_size=1)
+    words = ["--key", "async:tabular-relay", "--episodes", "2", "--only", "vdn"]
+    done = CliRunner().invoke(cost.main, words)
+    assert 0 == done.exit_code, done.output
+    assert f"{task.obs_dim} observation features, {task.n_actions} actions, {task.state_dim} state" in done.stdout
+    assert f"s, n = {task.n_agents}, T = {task.episode_limit} |" in done.stdout
+    n, n_in = task.n_actions, task.obs_dim + task.n_actions + task.n_agents
+    assert f"| {(n_in + 1) * 64 + 3 * 64 * 128 + 6 * 64 + 65 * n:,} |" in done.stdout
+
+
+def test_an_unknown_task_is_one_line() -> None:
+    done = CliRunner().invoke(cost.main, ["--key", "async:poca-1"])
+    assert 2 == done.exit_code and 1 == done.stderr.count("\n") and "Did you mean 'poac'" in done.stderr
 
 
 def test_an_unknown_algorithm_is_one_line() -> None:
