@@ -5,6 +5,7 @@ Table 4 if `paper` is True, the command line.
 """
 
 import re
+import warnings
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -54,6 +55,15 @@ def merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
         else:
             base[key] = value
     return base
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as mappings in mappings, as the command line has them: {"a.b": 1} is {"a": {"b": 1}}."""
+    with warnings.catch_warnings():  # about a package that sacred itself imports
+        warnings.filterwarnings("ignore", "pkg_resources is deprecated")
+        from sacred.utils import convert_to_nested_dict
+    found: dict[str, Any] = convert_to_nested_dict(settings)
+    return found
 
 
 def yaml_names(folder: Path) -> list[str]:

@@ -113,9 +113,7 @@ def command_words(variant: Variant, wanted: Mapping[str, Any]) -> list[str]:
 
 def refusal(variant: Variant, settings: Settings, seed: int) -> str | None:
     """Why the command line would refuse this variant, in one line; None if it would not."""
-    from sacred.utils import convert_to_nested_dict
-
-    updates = convert_to_nested_dict(wanted_settings(variant, settings, seed))
+    updates = configuration.nested(wanted_settings(variant, settings, seed))
     host = select.choose("embedded")
     try:
         before = configuration.assemble(host, variant.config, None, updates)

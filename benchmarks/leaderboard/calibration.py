@@ -56,10 +56,8 @@ def checked_config(cell: Cell) -> dict[str, Any]:
     Raises:
         ValueError: the command line would refuse it; one line.
     """
-    from sacred.utils import convert_to_nested_dict
-
     host = select.choose("embedded")
-    updates = convert_to_nested_dict(cell.settings)
+    updates = configuration.nested(cell.settings)
     before = configuration.assemble(host, cell.algorithm, None, updates)
     return checks.check(host, before, updates, {})
 

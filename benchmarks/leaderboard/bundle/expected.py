@@ -43,10 +43,8 @@ def expected_config(protocol: Protocol, task: Task, algorithm: str, seed: int) -
 
 @lru_cache(maxsize=256)
 def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
-    from sacred.utils import convert_to_nested_dict
-
     host = select.choose("embedded")
-    updates = convert_to_nested_dict(json.loads(settings))
+    updates = configuration.nested(json.loads(settings))
     config = configuration.assemble(host, algorithm, None, updates)
     checks.check_known(config, updates)
     return configuration.merge(config, updates)
