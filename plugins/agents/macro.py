@@ -81,6 +81,11 @@ class IndividualActors(nn.Module):
             [MacroNet(input_dim, hidden_dim, hidden_dim, n_actions) for _ in range(n_agents)]
         )
 
+    @property
+    def output_layers(self) -> list[nn.Linear]:
+        """The layers that give logits, one for each agent."""
+        return [net.fc4 for net in cast(Iterable[MacroNet], self.nets)]
+
     def init_hidden(self) -> Tensor:
         """[1, H] zeros of the parameters' type and device: the state before the first step."""
         return next(self.parameters()).new_zeros(1, self.hidden_dim)

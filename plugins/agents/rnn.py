@@ -30,6 +30,11 @@ class RnnAgent(nn.Module):
         self.rnn = nn.GRUCell(hidden_dim, hidden_dim) if use_rnn else nn.Linear(hidden_dim, hidden_dim)
         self.fc2 = nn.Linear(hidden_dim, n_actions)
 
+    @property
+    def output_layers(self) -> list[nn.Linear]:
+        """The layer that gives utilities, logits or values."""
+        return [self.fc2]
+
     def init_hidden(self) -> torch.Tensor:
         """[1, H] zeros of the parameters' type and device: the state before the first step."""
         return self.fc1.weight.new_zeros(1, self.hidden_dim)

@@ -141,6 +141,7 @@ class ActorCriticKeys:
     agent: Annotated[str, Bounds(choices=("rnn", "individual_actors"))]
     agent_output_type: Annotated[str, Bounds(choices=("pi_logits",))]
     action_selector: Annotated[str, Bounds(choices=("soft_policies", "epsilon_soft"))]
+    mask_unavailable: bool
     orthogonal_init: bool
     obs_agent_id: bool
     obs_last_action: bool
@@ -167,7 +168,6 @@ class EpsilonSoftKeys:
     epsilon_start: Annotated[float, Bounds(low=0, high=1)]
     epsilon_finish: Annotated[float, Bounds(low=0, high=1)]
     epsilon_anneal_time: Annotated[int, Bounds(low=1)]
-    mask_unavailable: bool
 
 
 @dataclass(frozen=True)

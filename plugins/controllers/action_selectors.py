@@ -143,7 +143,8 @@ class SoftPolicies(EpsilonGreedy):
 
         pi_epsilon = (1 - epsilon) pi + epsilon / n
 
-    The learner asks for the same probabilities (`log_policy`), so what is learned is what was played.
+    The learner asks for the same probabilities (`log_policy`), at the epsilon of the latest choice: where several
+    rollouts fill a batch, the earlier ones were played at a slightly larger one.
 
     Attributes:
         epsilon: the training epsilon of the last training choice.

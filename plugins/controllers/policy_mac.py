@@ -11,9 +11,10 @@ from typing import Any, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from plugins.agents import POLICIES
+from plugins.agents.initialisation import orthogonal
 from plugins.agents.rnn import RnnAgent
 from plugins.agents.squeeze import Squeeze, unroll_rows
 from plugins.controllers.action_selectors import SoftPolicies
@@ -41,7 +42,7 @@ class PolicyMAC(AsyncMAC):
         self._last_decided = torch.zeros(0, dtype=torch.int64)  # [B, N], see init_hidden
         super().__init__(scheme, groups, args)
         if args.orthogonal_init:
-            orthogonal(self.agent, out_gain=0.01)
+            orthogonal(self.agent, self.agent.output_layers)
 
     def _make_selector(self, args: Any) -> SoftPolicies:
         mixes = args.action_selector == "epsilon_soft"
@@ -50,7 +51,7 @@ class PolicyMAC(AsyncMAC):
             finish=args.epsilon_finish if mixes else 0.0,
             anneal_time=args.epsilon_anneal_time if mixes else 1,
             greedy_tests=args.test_greedy,
-            mask_unavailable=args.mask_unavailable if mixes else True,
+            mask_unavailable=args.mask_unavailable,
             seed=args.seed,
         )
 
@@ -182,12 +183,3 @@ def one_hot(actions: Tensor, n_actions: int, dtype: torch.dtype) -> Tensor:
     known = (actions >= 0).unsqueeze(-1)
     zeros = torch.zeros(*actions.shape, n_actions, dtype=dtype, device=actions.device)
     return zeros.scatter_(-1, actions.clamp(min=0).unsqueeze(-1), known.to(dtype))
-
-
-def orthogonal(agent: nn.Module, out_gain: float) -> None:
-    """Orthogonal weights (gain sqrt 2, `out_gain` for the layer fc2) and zero biases."""
-    for name, parameter in agent.named_parameters():
-        if parameter.dim() < 2:
-            nn.init.zeros_(parameter)
-        else:
-            nn.init.orthogonal_(parameter, out_gain if name.startswith("fc2") else 2**0.5)

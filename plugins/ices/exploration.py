@@ -21,7 +21,7 @@ from plugins.config.keys import IcesKeys
 from plugins.controllers.ices_mac import IcesMAC
 from plugins.ices.world import WorldModel
 from plugins.learners.checks import require_finite
-from plugins.learners.sides import played_rows
+from plugins.learners.sides import NOBODY, played_rows
 from plugins.learners.targets import take
 from plugins.vsp.indices import read_status
 
@@ -43,12 +43,15 @@ def counted_pairs(batch: Any, mask: str, where: str) -> Tensor:
     """[B, T, N] bool: where a policy's choice is rewarded: deciding agents (`decisions`) or all (`none`).
 
     Raises:
-        ValueError: no step was played.
+        ValueError: no step was played, or nobody decided; one line.
     """
     played, _ = played_rows(batch, where)
     if mask == NONE:
         return played.expand(*played.shape[:2], batch["actions"].shape[2])
-    return read_status(batch["avail_actions"], batch["filled"]).deciding[:, :-1] & played
+    pairs = read_status(batch["avail_actions"], batch["filled"]).deciding[:, :-1] & played
+    if not bool(pairs.any()):
+        raise ValueError(NOBODY.format(where=where, shape=tuple(batch["filled"].shape)))
+    return pairs
 
 
 def log_policy(logits: Tensor, avail: Tensor | None) -> tuple[Tensor, Tensor]:

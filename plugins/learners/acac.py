@@ -6,7 +6,8 @@ over *joint* events k (steps where at least one agent decides); an agent that de
 IPPO's surrogate, whose policies are mixed with epsilon of the uniform one, as they were when playing.
 
 Source: after Jung et al., ACAC (ICML 2025), LGAI-Research/acac 26b94d9. Ours: actors and encoders are shared
-and told the agent's id, returns are standardised in PopArt's place, and the last event keeps its value.
+and told the agent's id and last action, returns are standardised in PopArt's place, advantages are normalised,
+the live critic bootstraps, the last event keeps its value, nobody is told the time or has layer normalisation.
 
 Letters: B episodes, T transitions, N agents, R joint events.
 """

@@ -21,6 +21,7 @@ from plugins.learners.checks import require_finite
 from plugins.learners.files import check_optimiser, check_parameters, read_model, write_model
 from plugins.learners.moments import RunningMoments
 from plugins.learners.optimisers import build_optimiser
+from plugins.learners.sides import NOBODY
 from plugins.learners.timeline import Timeline, read_timeline
 from plugins.learners.value_learner import team_reward
 from plugins.vsp.indices import Status, read_status
@@ -135,10 +136,7 @@ class ActorCriticLearner(ABC):
             padded=self.keys.padded, drop_open=self.keys.open_actions == "drop",
         )  # fmt: skip
         if not bool(timeline.learns.any()):
-            raise ValueError(
-                f"{self.where}: nobody decided anything in a batch of shape {tuple(batch['filled'].shape)}, "
-                "expected at least one decision. Look at the environment's avail_actions."
-            )
+            raise ValueError(NOBODY.format(where=self.where, shape=tuple(batch["filled"].shape)))
         squeeze = Squeeze(timeline.looks)
         deciding = torch.ones_like(status.deciding) if self.keys.padded else status.deciding
         return Played(batch, status, timeline, squeeze, self.mac.unroll_inputs(batch, deciding, squeeze))

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from plugins.agents.initialisation import orthogonal
 from plugins.agents.rnn import RnnAgent
 from plugins.agents.squeeze import unroll_rows
 from plugins.config.keys import IppoKeys
-from plugins.controllers.policy_mac import orthogonal
 from plugins.learners.actor_critic import ActorCriticLearner, Played, policy_terms
 from plugins.learners.timeline import Timeline, gae
 
@@ -54,7 +54,7 @@ class IppoLearner(ActorCriticLearner):
     def _build_critic(self, args: Any) -> nn.Module:
         critic = RnnAgent(self._input_dim(), args.hidden_dim, 1, args.use_rnn, self.n_agents)
         if args.orthogonal_init:
-            orthogonal(critic, out_gain=1.0)
+            orthogonal(critic, critic.output_layers)
         return critic
 
     def _input_dim(self) -> int:

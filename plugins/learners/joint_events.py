@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plugins.learners.sides import Rows, Sides, played_rows
+from plugins.learners.sides import NOBODY, Rows, Sides, played_rows
 from plugins.learners.targets import td_lambda_targets
 from plugins.learners.value_learner import ValueLearner
 from plugins.vsp.indices import read_status
@@ -32,7 +32,10 @@ class JointEventLearner(ValueLearner):
     def _rows(self, batch: Any) -> Rows:
         deciding = read_status(batch["avail_actions"], batch["filled"]).deciding
         played, _ = played_rows(batch, self.where)
-        return event_rows(played, deciding.any(dim=2, keepdim=True))
+        rows = event_rows(played, deciding.any(dim=2, keepdim=True))
+        if not bool(rows.mask.any()):
+            raise ValueError(NOBODY.format(where=self.where, shape=tuple(batch["filled"].shape)))
+        return rows
 
     def _returns(self, reward: Tensor, terminated: Tensor, q_next: Tensor, sides: Sides) -> Tensor:
         """A sum of rewards up to the next event is a lambda-return whose lambda is 1 between events.

@@ -124,7 +124,7 @@ class MacIaiccLearner(ActorCriticLearner):
         if self.keys.discount_by_end:
             steps = torch.arange(advantage.shape[1], device=advantage.device).view(1, -1, 1)
             weight = torch.pow(self.keys.gamma, (steps + timeline.duration - 1).clamp(min=0).to(weight.dtype))
-        gain = taken * (weight * advantage)[learns] + self.keys.entropy_coef * entropy
+        gain = weight[learns] * (taken * advantage[learns] + self.keys.entropy_coef * entropy)
         summands = torch.zeros_like(advantage).masked_scatter(learns, -gain)
         return sum_of_means(summands, learns), entropy.detach().mean()
 

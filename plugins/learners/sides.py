@@ -14,10 +14,14 @@ from plugins.mixers.base import Extras, Mixer
 from plugins.vsp.indices import gather_steps
 
 __all__ = [
-    "Rows", "Side", "Sides", "Unrolled", "endless_extras", "flat_steps", "pack_side", "played_rows", "read_fields",
-    "unroll",
+    "NOBODY", "Rows", "Side", "Sides", "Unrolled", "endless_extras", "flat_steps", "pack_side", "played_rows",
+    "read_fields", "unroll",
 ]  # fmt: skip
 
+NOBODY = (
+    "{where}: nobody decided anything in a batch of shape {shape}, expected at least one decision. Look at the "
+    "environment's avail_actions."
+)
 DECISION = "_decision"  # ends the name of a field that is read at the agents' decision steps
 
 

@@ -169,3 +169,13 @@ def test_what_it_has_not_is_refused_by_name(key, given, words):
 def test_it_says_that_it_has_no_utilities():
     with pytest.raises(TypeError, match="Use mac=async_mac"):
         make_actor_critic("ippo", play(0)).mac.unroll(play(0))
+
+
+@pytest.mark.parametrize("name", ["soft_policies", "epsilon_soft"])
+@pytest.mark.parametrize("mask_unavailable", [True, False])
+def test_masking_is_a_choice_with_either_selector(name, mask_unavailable):
+    epsilons = {"epsilon_start": 0.0, "epsilon_finish": 0.0, "epsilon_anneal_time": 1}
+    changes = {"action_selector": name, "mask_unavailable": mask_unavailable} | epsilons
+    chooser = make_actor_critic("ippo", play(0), **changes).mac.action_selector
+    log_pi = chooser.log_policy(torch.zeros(4), torch.tensor([0, 0, 1, 1]))
+    torch.testing.assert_close(log_pi[2:].exp(), torch.full((2,), 0.5 if mask_unavailable else 0.25))

@@ -146,6 +146,13 @@ def test_only_decisions_are_rewarded(seed):
     assert torch.equal(counted_pairs(batch, "none", "test"), played)
 
 
+def test_a_batch_in_which_nobody_decides_is_one_line():
+    batch = play(0)
+    batch["avail_actions"].zero_()[..., CONTINUE] = 1
+    with pytest.raises(ValueError, match="^ices: nobody decided anything in a batch of shape"):
+        counted_pairs(batch, "decisions", "ices")
+
+
 @pytest.mark.parametrize("options", [{}, RAW])
 @given(seed=SEEDS)
 def test_steps_that_were_never_played_change_no_loss(options, seed):

@@ -237,5 +237,5 @@ def test_a_batch_without_an_event_is_refused() -> None:
     batch = by_hand(8.0, terminated=True)
     batch["avail_actions"] = torch.zeros_like(batch["avail_actions"])
     batch["avail_actions"][..., 0] = 1
-    with pytest.raises(ValueError, match="avf_vdn_learner: no step of this batch"):
+    with pytest.raises(ValueError, match="avf_vdn_learner: nobody decided anything"):
         make_learner("avf_vdn", batch).compute(batch)

@@ -130,7 +130,7 @@ def plain_losses(learner, batch, returns_of, advantage_of, epsilon):
                 weight = keys.gamma ** (each.t + each.duration - 1) if keys.discount_by_end else 1.0
                 taken = math.log(mixed[int(batch["actions"][at])])
                 errors.append(error**2)
-                gains.append(-weight * advantage * taken - keys.entropy_coef * entropy)
+                gains.append(-weight * (advantage * taken + keys.entropy_coef * entropy))
         if errors:
             actor += sum(gains) / len(gains)
             critic += sum(errors) / len(errors)
@@ -151,6 +151,7 @@ SWITCHES = {
     "as it stands": {},
     "the reference's": {"open_actions": "drop", "mask_unavailable": False, "discount_by_end": True},
     "entropy": {"entropy_coef": 0.2, "q_nstep": 2},
+    "entropy, weighted too": {"entropy_coef": 0.2, "discount_by_end": True},
 }
 
 
