@@ -50,8 +50,8 @@ def check_numbers(where: str, groups: Groups) -> None:
     Raises:
         ValueError: there are some; one line.
     """
-    n = sum(int(np.isnan(group).sum()) for group in groups)
-    if n:
+    if any(np.isnan(group.max()) for group in groups if group.size):  # a maximum with a nan is nan
+        n = sum(int(np.isnan(group).sum()) for group in groups)
         raise ValueError(NO_NUMBER.format(where=where, n=n, total=sum(group.size for group in groups)))
 
 
