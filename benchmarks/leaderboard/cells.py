@@ -18,12 +18,13 @@ from registry.config import folder_name
 from registry.records import RECORDS
 
 __all__ = [
-    "ALL", "Book", "Cell", "Chosen", "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "cells_of", "choose",
-    "last_step", "newest_run", "read_book", "run_folder", "write_book",
+    "ALL", "Book", "Cell", "Chosen", "ENDED", "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "cells_of",
+    "choose", "last_step", "newest_run", "read_book", "run_folder", "write_book",
 ]  # fmt: skip
 
 NOT_RUN, RUNNING, FINISHED, FAILED, REFUSED = "not run", "running", "finished", "failed", "refused"
 STATES = (RUNNING, FINISHED, FAILED, REFUSED)  # that cell.json may say
+ENDED = (FINISHED, FAILED, REFUSED)  # those that no worker takes
 SCHEMA = 1
 BOOK, CLAIM, OUTPUT, EVALUATION = "cell.json", "claim.lock", "output.txt", "evaluation"
 ROOT = Path(__file__).resolve().parents[2]
