@@ -1,5 +1,6 @@
 """`python -m benchmarks.leaderboard VERB --results DIR …`: see --help."""
 
+import errno
 from importlib import import_module
 from typing import Any
 
@@ -19,11 +20,15 @@ VERBS = {
     "verify": ("benchmarks.leaderboard.commands.verify:command", "Check a submission, tier by tier."),
     "add": ("benchmarks.leaderboard.commands.add:command", "Put a verified submission into the table."),
 }
+DISK = "{verb}: {error}. See that the place is there, that you may read and write it, and that the disk has room."
 SEE_HELP = "leaderboard: {said} --help shows an example."
 
 
 class Verbs(click.Group):
-    """Finds a verb's command when it is asked for; shows what was asked wrongly as one line with status 2."""
+    """Finds a verb's command when it is asked for.
+
+    What was asked wrongly is shown as one line with status 2, what the system refused as one line with status 1.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs in the order of the table."""
@@ -55,14 +60,28 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except (ValueError, click.UsageError) as error:
             return _refuse(ctx, error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read our output has gone: click ends quietly
+                raise
+            return _tell(ctx, DISK.format(verb=ctx.invoked_subcommand or "leaderboard", error=_in_words(error)), 1)
 
 
 def _refuse(ctx: click.Context, error: Exception) -> Any:
     said = str(error)
     if isinstance(error, click.UsageError):
         said = SEE_HELP.format(said=error.format_message())
+    return _tell(ctx, said, 2)
+
+
+def _in_words(error: OSError) -> str:
+    """The place and what is wrong with it, as far as the system says."""
+    words = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {words}" if error.filename is not None else words
+
+
+def _tell(ctx: click.Context, said: str, status: int) -> Any:
     click.echo(" ".join(said.split()), err=True)
-    ctx.exit(2)
+    ctx.exit(status)
 
 
 @click.group(cls=Verbs, no_args_is_help=False)

@@ -17,7 +17,7 @@ from typing import Any, Callable, Sequence
 
 import psutil
 
-from benchmarks.leaderboard.cells import FINISHED, NOT_RUN, REFUSED, Cell, Chosen, cells_of, last_step, read_book
+from benchmarks.leaderboard.cells import ENDED, FAILED, NOT_RUN, REFUSED, Cell, Chosen, cells_of, last_step, read_book
 from benchmarks.leaderboard.display import duration
 from benchmarks.leaderboard.protocol import FILE, Protocol
 from benchmarks.leaderboard.queue import check_same
@@ -35,6 +35,7 @@ POLL_S = 0.2
 N_POINTS = 3  # rollouts that a rate is taken from, at least
 SUM = "{n} cells to run: about {time} of work, {wall} with {workers} workers of this machine{memory}."
 UNKNOWN = "{n} cells to run; nothing was measured."
+WAITING = "{n} failed, which run leaves alone: put them back with retry."
 
 
 @dataclass(frozen=True)
@@ -152,14 +153,14 @@ def dry_run(
         check_same(results, protocol)
     cells = cells_of(protocol, results, chosen)
     states = {cell.folder: (book.state if (book := read_book(cell.folder)) else NOT_RUN) for cell in cells}
-    open_cells = [cell for cell in cells if states[cell.folder] not in (FINISHED, REFUSED)]
+    open_cells = [cell for cell in cells if states[cell.folder] not in ENDED]
     refused, costs = _costs(open_cells, n_workers, seconds, tell)
     rows = [("cell", "state", "time", "memory")]
     to_run: list[tuple[Cell, Cost | None]] = []
     for cell in cells:
         pair, state = (cell.task.key, cell.algorithm), states[cell.folder]
-        if state in (FINISHED, REFUSED) or pair in refused:
-            rows.append((cell.name, state if state == FINISHED else REFUSED, "-", "-"))
+        if state in ENDED or pair in refused:
+            rows.append((cell.name, state if state in ENDED else REFUSED, "-", "-"))
             continue
         cost = costs.get(pair)
         to_run.append((cell, cost))
@@ -172,6 +173,8 @@ def dry_run(
         tell("  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip())
     for (key, algorithm), reason in refused.items():
         tell(f"{key.removeprefix('async:')} {algorithm} is refused: {reason}")
+    if n_failed := list(states.values()).count(FAILED):
+        tell(WAITING.format(n=n_failed))
     tell(sum_of(to_run, n_workers))
 
 

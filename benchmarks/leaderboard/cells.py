@@ -18,12 +18,13 @@ from registry.config import folder_name
 from registry.records import RECORDS
 
 __all__ = [
-    "ALL", "Book", "Cell", "Chosen", "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "cells_of", "choose",
-    "last_step", "read_book", "write_book",
+    "ALL", "Book", "Cell", "Chosen", "ENDED", "FAILED", "FINISHED", "NOT_RUN", "REFUSED", "RUNNING", "cells_of",
+    "choose", "last_step", "newest_run", "read_book", "run_folder", "write_book",
 ]  # fmt: skip
 
 NOT_RUN, RUNNING, FINISHED, FAILED, REFUSED = "not run", "running", "finished", "failed", "refused"
 STATES = (RUNNING, FINISHED, FAILED, REFUSED)  # that cell.json may say
+ENDED = (FINISHED, FAILED, REFUSED)  # those that no worker takes
 SCHEMA = 1
 BOOK, CLAIM, OUTPUT, EVALUATION = "cell.json", "claim.lock", "output.txt", "evaluation"
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,9 +65,7 @@ class Cell:
 
     def run(self) -> Path | None:
         """The folder of its run; None if none was begun that could go on."""
-        runs = [path.parent for path in self.folder.glob(f"sacred/*/*/*/{RECORDS}") if path.parent.name.isdigit()]
-        runs = [run for run in runs if (run / "config.json").is_file() and (run / "run.json").is_file()]
-        return max(runs, key=lambda run: int(run.name), default=None)
+        return newest_run(self.folder)
 
     def command(self) -> list[str]:
         """What begins its training, or goes on with it, as a process."""
@@ -97,6 +96,28 @@ class Book:
     def but(self, **changes: Any) -> "Book":
         """The same with changes."""
         return replace(self, **changes)
+
+
+def newest_run(folder: Path) -> Path | None:
+    """The latest run in a cell's folder; None if none was begun that could go on."""
+    runs = [path.parent for path in folder.glob(f"sacred/*/*/*/{RECORDS}") if path.parent.name.isdigit()]
+    runs = [run for run in runs if (run / "config.json").is_file() and (run / "run.json").is_file()]
+    return max(runs, key=lambda run: int(run.name), default=None)
+
+
+def run_folder(folder: Path, state: str, said: str | None) -> Path | None:
+    """Where a cell's run lies, by its `cell.json`; None if there is none.
+
+    The file names it when an attempt has ended: during the first one, and after a kill in it, the latest run is it.
+
+    Args:
+        folder: of the cell.
+        state: of the cell.
+        said: the run that the file names.
+    """
+    if said is not None:
+        return folder / said
+    return newest_run(folder) if state == RUNNING else None
 
 
 def cells_of(protocol: Protocol, results: Path, chosen: Chosen = ALL) -> list[Cell]:

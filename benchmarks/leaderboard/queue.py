@@ -9,6 +9,7 @@ lock was taken: a finished cell is never run twice.
 import errno
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Iterator
@@ -19,6 +20,7 @@ from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.cells import (
     ALL,
     CLAIM,
+    ENDED,
     FAILED,
     FINISHED,
     NOT_RUN,
@@ -34,9 +36,8 @@ from benchmarks.leaderboard.cells import (
 from benchmarks.leaderboard.protocol import FILE, Protocol
 from epymarl_lite.utils.files import write_file
 
-__all__ = ["Claim", "Queue", "Taken", "begin", "check_same", "is_held", "open_queue"]
+__all__ = ["Claim", "Queue", "Taken", "begin", "check_same", "is_held", "open_queue", "remove_checkpoints"]
 
-ENDED = (FINISHED, FAILED, REFUSED)
 _WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 OTHER = (
@@ -115,7 +116,16 @@ class Claim:
 
 
 def is_held(cell: Cell) -> bool:
-    """Whether some process holds the cell now."""
+    """Whether some process holds the cell now.
+
+    The lock is tried, so that for that moment the cell is taken for others who ask.
+
+    Raises:
+        PermissionError: we may not write there, so cannot try the lock.
+        OSError: the disk refused.
+    """
+    if not (cell.folder / CLAIM).exists():
+        return False
     try:
         Claim(cell).release()
     except Taken:
@@ -191,11 +201,15 @@ class Queue:
         return all(cell.folder in but for cell in self._open_cells())
 
     def _open_cells(self) -> Iterator[Cell]:
-        """Cells that have not ended; what has finished is not looked at again, what has failed may be retried."""
+        """Cells that have not ended; what has finished is not looked at again, what has failed may be retried.
+
+        Checkpoints of a finished cell go, which a worker leaves that was killed behind its last line in the book.
+        """
         for cell in list(self._left):
             book = read_book(cell.folder)
             if book is not None and book.state == FINISHED:
                 self._left.remove(cell)
+                remove_checkpoints(cell)
             elif book is None or book.state not in ENDED:
                 yield cell
 
@@ -206,6 +220,13 @@ class Queue:
             book = read_book(cell.folder)
             counted[book.state if book else NOT_RUN] += 1
         return counted
+
+
+def remove_checkpoints(cell: Cell) -> None:
+    """Remove what a cell would go on from; only of one that is booked as finished."""
+    run = cell.run()
+    if run is not None:
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
 
 
 def begin(results: Path, protocol: Protocol) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Iterable, Mapping, Sequence
 
 from benchmarks.leaderboard import protocol as protocols
+from benchmarks.leaderboard.cells import run_folder
 from benchmarks.leaderboard.processes import in_processes
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.records import NO_TESTS, Record, Test, Tests, read_episodes, read_record
@@ -131,7 +132,7 @@ def _cell(results: Path, task: Task, algorithm: str, seed: int) -> _Cell:
         raise ValueError(NO_CELL.format(path=path, why=" ".join(str(error).split()))) from error
     if run is not None and not (folder / run).resolve().is_relative_to(folder.resolve()):
         raise ValueError(OUTSIDE.format(path=path, run=run))
-    return _Cell(task.key, algorithm, seed, said["state"], reason, folder, None if run is None else folder / run)
+    return _Cell(task.key, algorithm, seed, said["state"], reason, folder, run_folder(folder, said["state"], run))
 
 
 def _read_all(cells: Sequence[_Cell], columns: tuple[str, ...] | None) -> list[Run]:

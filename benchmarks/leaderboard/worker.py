@@ -24,7 +24,7 @@ from benchmarks.leaderboard.cells import (
     Cell,
     Chosen,
 )
-from benchmarks.leaderboard.queue import Claim, Queue, open_queue
+from benchmarks.leaderboard.queue import Claim, Queue, open_queue, remove_checkpoints
 from benchmarks.processes import die_with_parent, ended_by, last_line, run_process
 from registry.records import COMPLETED, run_status
 
@@ -32,6 +32,7 @@ __all__ = ["Stopped", "command", "main", "make", "work", "worker_name"]
 
 USAGE = 2  # exit status of a command that was refused before any work
 POLL_S = 2.0  # between two looks at cells that others hold
+LOOKS, AGAIN_S = 4, 0.25  # of who does not wait for them; a look at the lock, as by status, takes milliseconds
 INTERRUPTED = (-signal.SIGINT, -signal.SIGTERM, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 NOT_COMPLETED = "the process ended well, but its record does not say COMPLETED"
 
@@ -61,8 +62,8 @@ def make(claim: Claim, queue: Queue) -> None:
         run=run and run.relative_to(claim.cell.folder).as_posix(),
         ended=time.time(),
     )
-    if state == FINISHED and run is not None:
-        shutil.rmtree(run / "checkpoints", ignore_errors=True)
+    if state == FINISHED:
+        remove_checkpoints(claim.cell)
 
 
 def course(claim: Claim, absolute_episodes: int) -> tuple[str, str | None]:
@@ -126,7 +127,8 @@ def work(
     Args:
         results: the folder.
         chosen: what of it.
-        wait: stay while other workers hold cells, to go on with what a dead one leaves.
+        wait: stay while other workers hold cells, to go on with what a dead one leaves. Without it a few looks are
+            taken all the same, as others hold a cell for a moment to see whether anybody does.
         act: what is done with a claimed cell.
 
     Raises:
@@ -135,13 +137,16 @@ def work(
     """
     queue, name, n_made = open_queue(Path(results), chosen), worker_name(), 0
     stopped: set[Path] = set()  # by somebody's hand: not again by us
+    n_looks = 0
     while True:
         claim = queue.take(name, stopped)
         if claim is None:
-            if not wait or queue.is_done(stopped):
+            n_looks += 1
+            if queue.is_done(stopped) or not wait and n_looks == LOOKS:
                 return n_made
-            time.sleep(POLL_S)
+            time.sleep(POLL_S if wait else AGAIN_S)
             continue
+        n_looks = 0
         with claim:
             try:
                 act(claim, queue)

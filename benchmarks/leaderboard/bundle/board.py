@@ -3,6 +3,9 @@
     board.json                                the protocol
     submissions/<name>-<digest>/bundle.zip    as it was submitted
     submissions/<name>-<digest>/verification.json
+
+`add` stages a submission beside them and renames it into place, under a lock. What an `add` that was killed has left
+is put in order by the next one: names with a dot are never part of the board.
 """
 
 import json
@@ -29,6 +32,8 @@ __all__ = ["Board", "add", "read_board"]
 
 BOARD, LOCK, SUBMISSIONS = "board.json", "board.lock", "submissions"
 ZIPPED, VERIFIED = "bundle.zip", "verification.json"
+STAGED = ".add-"  # and a process number: a submission that is not whole yet
+ASIDE = ".replaced-by-"  # and a submission's folder name: one that goes when that one has come
 SCHEMA = 1
 
 NOT_VERIFIED = "add: the bundle was refused at tier {tier}; only verified bundles stand on a board."
@@ -82,18 +87,24 @@ def add(bundle: Path, found: Verification, folder: Path, replace: str | None = N
             if files.digest != found.digest:
                 raise Refused(f"add: {bundle} was changed after it was verified.")
             protocol = protocols.as_dict(read_about(files).protocol)
+        _settle(folder)
         submissions = _submissions(folder)
+        for name, record in submissions.items():
+            if record["digest"] == found.digest:
+                raise Refused(THERE.format(place=name))
         if replace is not None and replace not in submissions:
             raise Refused(NO_SUBMISSION.format(given=replace, known=", ".join(submissions) or "none"))
         others = {place: record for place, record in submissions.items() if place != replace}
-        _check(found, protocol, folder, submissions, others)
+        _check(found, protocol, folder, others)
         place = folder / SUBMISSIONS / f"{_slug(found.name)}-{found.digest[:16]}"
-        _put(bundle, found, place, folder)
-        if not (folder / BOARD).is_file():
-            board = {"schema": SCHEMA, "protocol": protocol}
-            write_file(folder / BOARD, json.dumps(board, indent=1, sort_keys=True).encode() + b"\n")
-        if replace is not None:
-            shutil.rmtree(folder / SUBMISSIONS / replace)
+        try:
+            staged = _stage(bundle, found, folder)
+            if not (folder / BOARD).is_file():
+                board = {"schema": SCHEMA, "protocol": protocol}
+                write_file(folder / BOARD, json.dumps(board, indent=1, sort_keys=True).encode() + b"\n")
+            _put(staged, place, replace)
+        finally:
+            _settle(folder)
     return place
 
 
@@ -101,12 +112,8 @@ def _check(
     found: Verification,
     protocol: Mapping[str, Any],
     folder: Path,
-    submissions: Mapping[str, Mapping[str, Any]],
     others: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    for place, record in submissions.items():
-        if record["digest"] == found.digest:
-            raise Refused(THERE.format(place=place))
     if (folder / BOARD).is_file():
         own = json.loads((folder / BOARD).read_text(encoding="utf-8"))["protocol"]["hash"]
         if own != protocol["hash"]:
@@ -130,25 +137,41 @@ def _cell(told: Mapping[str, Any]) -> str:
     return f"{told['task']} {told['algorithm']} seed {told['seed']}"
 
 
-def _put(bundle: Path, found: Verification, place: Path, folder: Path) -> None:
-    """Write a submission's folder beside its place, and rename it there."""
-    staged = folder / f".add-{os.getpid()}"
-    shutil.rmtree(staged, ignore_errors=True)
+def _stage(bundle: Path, found: Verification, folder: Path) -> Path:
+    """Write a submission's folder beside its place; returns where."""
+    staged = folder / f"{STAGED}{os.getpid()}"
     staged.mkdir()
-    try:
-        if bundle.is_dir():
-            write_zip(bundle, staged / ZIPPED)
-        else:
-            shutil.copyfile(bundle, staged / ZIPPED)
-        with open_archive(staged / ZIPPED) as archive:  # what stands on the board is what was verified
-            if open_files(archive).digest != found.digest:
-                raise Refused(f"add: {bundle} was changed after it was verified.")
-        write_record(found, staged / VERIFIED)
-        place.parent.mkdir(exist_ok=True)
-        os.rename(staged, place)
-        sync_folder(place.parent)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
+    if bundle.is_dir():
+        write_zip(bundle, staged / ZIPPED)
+    else:
+        shutil.copyfile(bundle, staged / ZIPPED)
+    with open_archive(staged / ZIPPED) as archive:  # what stands on the board is what was verified
+        if open_files(archive).digest != found.digest:
+            raise Refused(f"add: {bundle} was changed after it was verified.")
+    write_record(found, staged / VERIFIED)
+    return staged
+
+
+def _put(staged: Path, place: Path, replace: str | None) -> None:
+    """Rename a staged submission into its place, the one that it replaces set aside before."""
+    place.parent.mkdir(exist_ok=True)
+    if replace is not None:
+        aside = place.with_name(f"{ASIDE}{place.name}")
+        aside.mkdir()
+        os.rename(place.with_name(replace), aside / replace)
+    os.rename(staged, place)
+    sync_folder(place.parent)
+
+
+def _settle(folder: Path) -> None:
+    """Remove what was staged; what was set aside goes if its successor has come, and comes back if not."""
+    for left in folder.glob(f"{STAGED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for aside in (folder / SUBMISSIONS).glob(f"{ASIDE}*"):
+        if not aside.with_name(aside.name.removeprefix(ASIDE)).is_dir():
+            for old in aside.iterdir():
+                os.rename(old, aside.with_name(old.name))
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _submissions(folder: Path) -> dict[str, Mapping[str, Any]]:

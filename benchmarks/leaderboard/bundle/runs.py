@@ -10,6 +10,7 @@ from benchmarks.leaderboard.bundle.privacy import Cleaner
 from benchmarks.leaderboard.bundle.refusal import Refused
 from benchmarks.leaderboard.bundle.schema import check_form
 from benchmarks.leaderboard.bundle.strict_json import canonical
+from benchmarks.leaderboard.cells import run_folder
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import CELL, FINISHED, RUNNING, cell_folder
 from registry.provenance import resolved
@@ -153,11 +154,11 @@ def pack_run(cell: Cell, cleaner: Cleaner, has_evaluation: bool) -> dict[str, by
 
 
 def _records(cell: Cell) -> Sequence[Mapping[str, Any]]:
-    run = cell.said["run"]
-    if run is None or not (cell.folder / run / RECORDS).is_file():
+    run = run_folder(cell.folder, cell.said["state"], cell.said["run"])
+    if run is None or not (run / RECORDS).is_file():
         return []
     try:
-        return read_records(cell.folder / run)
+        return read_records(run)
     except ValueError as error:
         raise Refused(str(error)) from error
 

@@ -1,5 +1,6 @@
 """The verb status: how far a results folder is."""
 
+import errno
 from pathlib import Path
 
 import click
@@ -22,8 +23,10 @@ from benchmarks.leaderboard.queue import Queue, is_held, open_queue
 __all__ = ["command"]
 
 LEFT = "left"  # says "running", but nobody holds it: the next worker goes on with it
-MARKS = {FINISHED: "finished", RUNNING: "running", LEFT: "left by its worker", FAILED: "failed", REFUSED: "refused",
-         NOT_RUN: "not run"}  # fmt: skip
+UNKNOWN = "unknown"  # says "running", and we may not try its lock
+MARKS = {FINISHED: "finished", RUNNING: "running", UNKNOWN: "running?", LEFT: "left by its worker", FAILED: "failed",
+         REFUSED: "refused", NOT_RUN: "not run"}  # fmt: skip
+NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @click.command()
@@ -37,6 +40,8 @@ def command(
 
     \b
     python -m benchmarks.leaderboard status --results results/smoke
+
+    In a folder that you may not write to, a cell that is running or left is "running?".
     """
     queue = open_queue(results)
     chosen = choose(queue.protocol, words(algorithms), words(tasks), words(seeds))
@@ -50,7 +55,7 @@ def command(
         click.echo(line)
     for cell in queue.cells:
         state = states[cell.folder]
-        if show_cells or state in (RUNNING, LEFT, FAILED):
+        if show_cells or state in (RUNNING, UNKNOWN, LEFT, FAILED):
             click.echo(f"{cell.name}: {described(cell, state)}")
     for line in refusals(queue, states):
         click.echo(line)
@@ -60,11 +65,18 @@ def command(
 
 
 def state_of(cell: Cell) -> str:
-    """State of a cell, with LEFT for one whose worker has died."""
+    """State of a cell, with LEFT for one whose worker has died, UNKNOWN for one of which we cannot tell."""
     book = read_book(cell.folder)
     if book is None:
         return NOT_RUN
-    return LEFT if book.state == RUNNING and not is_held(cell) else book.state
+    if book.state != RUNNING:
+        return book.state
+    try:
+        return RUNNING if is_held(cell) else LEFT
+    except OSError as error:
+        if error.errno in NOT_ALLOWED:
+            return UNKNOWN
+        raise
 
 
 def described(cell: Cell, state: str) -> str:
@@ -73,7 +85,9 @@ def described(cell: Cell, state: str) -> str:
     parts = [MARKS[state]]
     if run is not None and state != NOT_RUN:
         parts.append(f"step {last_step(run):,} of {cell.task.t_max:,}")
-    if book is not None and state == RUNNING:
+    if state == UNKNOWN:
+        parts.append("its lock cannot be tried by you")
+    if book is not None and state in (RUNNING, UNKNOWN):
         parts.append(f"on {book.worker}")
     if book is not None and book.attempts > 1:
         parts.append(f"attempt {book.attempts}")

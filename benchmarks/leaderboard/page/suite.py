@@ -1,5 +1,6 @@
 """The page's tables over all tasks: aggregates, and who is likely to beat whom."""
 
+from collections import Counter
 from typing import Any, Mapping, Sequence
 
 from benchmarks.leaderboard.page.cells import Strip, column, estimate, rank_text, values_of
@@ -34,7 +35,7 @@ def overall(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) -> dic
                 "algorithm": algorithms[entry["algorithm"]],
                 "rank": rank,
                 "rank_text": rank_text(rank, places.values()),
-                "rank_why": None if rank else "not ranked: fewer tasks than others, or no interval",
+                "rank_why": None if rank else "not ranked: other tasks than those ranked, or no interval",
                 "n_runs": entry["n_runs"],
                 "n_tasks": entry["n_tasks"],
                 "cells": [
@@ -87,15 +88,26 @@ def improvement(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) ->
 
 
 def _ranks(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Places by IQM, among the algorithms that have as many tasks as any other."""
-    most = max(entry["n_tasks"] for entry in entries)
+    """Places by IQM, among the algorithms of `_compared_tasks`."""
+    compared = _compared_tasks(entries)
     known = {
         entry["algorithm"]: entry["iqm"]
         for entry in entries
-        if entry["n_tasks"] == most and finite((entry.get("iqm") or {}).get("low")) is not None
+        if frozenset(entry["tasks"]) == compared and finite((entry.get("iqm") or {}).get("low")) is not None
     }
     places = ranks([Interval(each["point"], each["low"], each["high"]) for each in known.values()])
     return {name: place for name, place in zip(known, places) if place is not None}
+
+
+def _compared_tasks(entries: Sequence[Mapping[str, Any]]) -> frozenset[str] | None:
+    """The largest set of tasks that an algorithm has finished runs on; of several, the one that more have.
+
+    None where that leaves a choice: then nobody can be said to lead.
+    """
+    counted = Counter(frozenset(entry["tasks"]) for entry in entries)
+    sizes = {tasks: (len(tasks), n) for tasks, n in counted.items()}
+    largest = [tasks for tasks, size in sizes.items() if size == max(sizes.values())]
+    return largest[0] if len(largest) == 1 else None
 
 
 def _both(n: Mapping[str, Mapping[str, int]], x: str, y: str) -> str | None:

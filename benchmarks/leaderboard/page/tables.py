@@ -103,7 +103,7 @@ def _row(
         "strip": strip.mark(row.get("final"), "mean"),
         "tier": row.get("tier"),
         "steps": row.get("steps"),
-        "steps_text": whole(row.get("steps")),
+        "steps_text": _steps_text(row),
         "n": row["n"],
         "of": sum(row["states"].values()),
         "states": states_text(row["states"]),
@@ -111,6 +111,12 @@ def _row(
         "reasons": list(dict.fromkeys(run["reason"] for run in row["runs"] if run.get("reason"))),
         "provenance": provenance(row, decimals.get("final", 3)),
     }
+
+
+def _steps_text(row: Mapping[str, Any]) -> str:
+    """Where its finished runs ended: the lowest step, and the highest if that is another."""
+    lowest, highest = row.get("steps"), row.get("steps_most")
+    return whole(lowest) if highest in (None, lowest) else f"{whole(lowest)} to {whole(highest)}"
 
 
 def _why_not(row: Mapping[str, Any]) -> str:

@@ -122,15 +122,17 @@ def _row(
     final = _interval(finals(finished), "final", key, algorithm)
     absolute = [value for value in map(_absolute, finished) if value is not None]
     steps = [run.tests[-1].step for run in finished]
+    wins = finals(finished, "battle_won")
     return {
         "task": key,
         "algorithm": algorithm,
         "n": len(finished),
         "states": {state: sum(run.state == state for run in runs) for state in STATES},
         "steps": min(steps) if steps else None,
+        "steps_most": max(steps) if steps else None,
         "final": final,
         "absolute": _interval(np.array(absolute), "absolute", key, algorithm),
-        "win_rate": _interval(finals(finished, "battle_won"), "win_rate", key, algorithm),
+        "win_rate": _interval(wins[np.isfinite(wins)], "win_rate", key, algorithm),
         "normalised": _normalised(final, scores),
         "rank": None,
         "tier": tiers.get((key, algorithm)),

@@ -60,11 +60,14 @@ def _runs(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _suites(data: Mapping[str, Any]) -> Iterator[str]:
-    counted = {each["n_tasks"] for each in data["aggregates"]}
-    if len(counted) > 1:
+    sets = {frozenset(each["tasks"]) for each in data["aggregates"]}
+    if len(sets) > 1:
+        sizes = sorted(map(len, sets))
+        over = f"{sizes[0]} to {sizes[-1]}" if sizes[0] < sizes[-1] else f"different sets of {sizes[0]}"
         yield (
-            f"Aggregates are over {min(counted)} to {max(counted)} tasks, those where an algorithm has finished runs: "
-            "compare only algorithms with the same tasks."
+            f"Aggregates are over {over} tasks, those where an algorithm has finished runs: compare only algorithms "
+            "with the same tasks. Over all tasks only algorithms with one and the same set are ranked: the largest, of "
+            "equally large ones the more frequent."
         )
     if len({row["n"] for row in data["rows"] if row["n"]}) > 1:
         yield "Numbers of runs differ. Every task counts the same in aggregates, whatever its number of runs."

@@ -39,16 +39,19 @@ def suite(protocol: Protocol, finished: Rows, scores: Scores) -> dict[str, Any]:
     }
     found = {algorithm: groups for algorithm, groups in found.items() if groups}
     return {
-        "aggregates": [_aggregate(algorithm, list(groups.values())) for algorithm, groups in found.items()],
+        "aggregates": [_aggregate(algorithm, groups) for algorithm, groups in found.items()],
         "profiles": _profiles({algorithm: list(groups.values()) for algorithm, groups in found.items()}),
         "improvement": _improvement(protocol, finished),
         "efficiency": _efficiency(protocol, finished, scores, {name: list(found[name]) for name in found}),
     }
 
 
-def _aggregate(algorithm: str, groups: Sequence[np.ndarray]) -> dict[str, Any]:
+def _aggregate(algorithm: str, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Of an algorithm's normalised scores by task; with the tasks, since only equal ones can be compared."""
+    groups = list(found.values())
     counted = {name: each._asdict() for name, each in aggregate(algorithm, groups).items()}
-    return {"algorithm": algorithm, "n_runs": sum(map(len, groups)), "n_tasks": len(groups), **counted}
+    n_runs = sum(map(len, groups))
+    return {"algorithm": algorithm, "n_runs": n_runs, "n_tasks": len(groups), "tasks": list(found), **counted}
 
 
 def _profiles(found: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Any]:
@@ -88,20 +91,24 @@ def _turned(found: Interval) -> Interval:
 def _efficiency(
     protocol: Protocol, finished: Rows, scores: Scores, tasks: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Over the steps that every counted task has."""
+    """Over the steps that every counted task has, where every run has been tested before or soon after."""
     counted = {key for keys in tasks.values() for key in keys}
     if not counted:
         return {"step": [], "algorithms": {}}
     t_max = min(task.t_max for task in protocol.tasks if task.key in counted)
     grid = grid_of(t_max, protocol.test_interval, POINTS)
-    bands = {}
-    for algorithm, keys in tasks.items():
-        curves = [
+    curves = {
+        algorithm: [
             np.stack([
                 normalised(read_at(run, grid, protocol.test_interval), *scores[key])
                 for run in finished[key, algorithm]
             ])
             for key in keys
-        ]  # fmt: skip
-        bands[algorithm] = band_of(efficiency(algorithm, curves))
-    return {"step": [int(step) for step in grid], "algorithms": bands}
+        ]
+        for algorithm, keys in tasks.items()
+    }  # fmt: skip
+    known = ~np.isnan(np.concatenate([curve for each in curves.values() for curve in each])).any(axis=0)
+    if not known.any():
+        return {"step": [], "algorithms": {}}
+    bands = {name: band_of(efficiency(name, [curve[:, known] for curve in each])) for name, each in curves.items()}
+    return {"step": [int(step) for step in grid[known]], "algorithms": bands}

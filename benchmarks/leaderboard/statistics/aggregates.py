@@ -10,7 +10,7 @@ from typing import Sequence
 
 import numpy as np
 
-from benchmarks.leaderboard.statistics.bootstrap import Groups, Interval, Statistic, generator, intervals
+from benchmarks.leaderboard.statistics.bootstrap import Groups, Interval, Statistic, check_numbers, generator, intervals
 
 __all__ = ["STATISTICS", "aggregate", "interquartile_mean", "mean", "median", "normalised", "optimality_gap"]
 
@@ -25,7 +25,12 @@ def normalised(values: np.ndarray, random: float, best: float) -> np.ndarray:
 
 
 def interquartile_mean(groups: Groups) -> np.ndarray:
-    """Mean of the middle half of all runs; of N equal runs the lowest and highest N // 4 are left out."""
+    """Mean of the middle half of all runs; of N equal runs the lowest and highest N // 4 are left out.
+
+    Raises:
+        ValueError: a score that is not a number; one line.
+    """
+    check_numbers("interquartile mean", groups)
     sizes = [group.shape[-1] for group in groups]
     if len(set(sizes)) > 1:
         return _weighted_interquartile_mean(groups, sizes)

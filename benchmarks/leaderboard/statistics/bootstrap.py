@@ -9,7 +9,10 @@ from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-__all__ = ["Interval", "LEVEL", "REPLICATES", "between", "draws", "generator", "intervals", "mean_interval", "weights"]
+__all__ = [
+    "Interval", "LEVEL", "REPLICATES", "between", "check_numbers", "draws", "generator", "intervals", "mean_interval",
+    "weights",
+]  # fmt: skip
 
 LEVEL = 0.95
 REPLICATES = 50_000
@@ -17,6 +20,8 @@ AT_ONCE = 4_000_000  # numbers in memory at once, whatever the sizes
 SEED = 20_240_803
 
 NOTHING = "bootstrap: {given} was given, expected at least one run of each task. Leave out tasks without runs."
+
+NO_NUMBER = "{where}: {n} of {total} scores are not a number (nan), expected none. Leave out the runs without a score."
 
 Groups = Sequence[np.ndarray]  # K arrays [..., n_k]: scores of the runs of each task
 Statistic = Callable[[Groups], np.ndarray]  # K arrays [..., n_k] -> [...]
@@ -33,6 +38,21 @@ class Interval(NamedTuple):
     def is_known(self) -> bool:
         """Whether there are bounds."""
         return self.low is not None
+
+
+def check_numbers(where: str, groups: Groups) -> None:
+    """Refuse scores that are not a number: sorted, they would stand above the best; compared, below the worst.
+
+    Args:
+        where: which statistic they are for.
+        groups: K arrays of any shapes.
+
+    Raises:
+        ValueError: there are some; one line.
+    """
+    if any(np.isnan(group.max()) for group in groups if group.size):  # a maximum with a nan is nan
+        n = sum(int(np.isnan(group).sum()) for group in groups)
+        raise ValueError(NO_NUMBER.format(where=where, n=n, total=sum(group.size for group in groups)))
 
 
 def generator(*names: str | int, seed: int = SEED) -> np.random.Generator:
@@ -78,11 +98,12 @@ def intervals(
         level: share of the replicates within the interval.
 
     Raises:
-        ValueError: no task, or a task without runs; one line.
+        ValueError: no task, a task without runs, or a score that is not a number; one line.
     """
     groups = [np.asarray(group, np.float64) for group in groups]
     if not groups or any(group.ndim != 1 or not len(group) for group in groups):
         raise ValueError(NOTHING.format(given=[group.shape for group in groups]))
+    check_numbers("bootstrap", groups)
     points = {name: float(statistic(groups)) for name, statistic in statistics.items()}
     if any(len(group) == 1 for group in groups):
         return {name: Interval(point, None, None) for name, point in points.items()}

@@ -5,7 +5,7 @@ from typing import NamedTuple, Sequence
 import numpy as np
 
 from benchmarks.leaderboard.statistics.aggregates import interquartile_mean
-from benchmarks.leaderboard.statistics.bootstrap import Groups, between, draws, generator, weights
+from benchmarks.leaderboard.statistics.bootstrap import Groups, between, check_numbers, draws, generator, weights
 
 __all__ = ["REPLICATES", "Band", "efficiency", "mean_curve", "profile"]
 
@@ -50,7 +50,12 @@ def mean_curve(values: np.ndarray, names: Sequence[str], replicates: int = REPLI
 
 
 def profile(name: str, groups: Groups, taus: np.ndarray, replicates: int = REPLICATES) -> Band:
-    """Share of runs whose score is above each of `taus` [P], averaged over tasks; K arrays [n_k]."""
+    """Share of runs whose score is above each of `taus` [P], averaged over tasks; K arrays [n_k].
+
+    Raises:
+        ValueError: a score that is not a number; one line.
+    """
+    check_numbers("performance profile", groups)
     above = [(group[:, None] > taus).astype(np.float64) for group in groups]
     point: np.ndarray = np.mean([each.mean(0) for each in above], axis=0)
     if any(len(group) == 1 for group in groups):
@@ -61,7 +66,12 @@ def profile(name: str, groups: Groups, taus: np.ndarray, replicates: int = REPLI
 
 
 def efficiency(name: str, curves: Groups, replicates: int = REPLICATES) -> Band:
-    """Interquartile mean of the scores at each point; K arrays [n_k, P] without gaps, a run drawn as a whole."""
+    """Interquartile mean of the scores at each point; K arrays [n_k, P] without gaps, a run drawn as a whole.
+
+    Raises:
+        ValueError: a gap; one line.
+    """
+    check_numbers("sample efficiency", curves)
     n_points = curves[0].shape[1]
     point = np.array([float(interquartile_mean([curve[:, p] for curve in curves])) for p in range(n_points)])
     if any(len(curve) == 1 for curve in curves):

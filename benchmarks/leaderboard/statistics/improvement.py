@@ -4,7 +4,7 @@ from typing import Sequence
 
 import numpy as np
 
-from benchmarks.leaderboard.statistics.bootstrap import Groups, Interval, between, generator, weights
+from benchmarks.leaderboard.statistics.bootstrap import Groups, Interval, between, check_numbers, generator, weights
 
 __all__ = ["REPLICATES", "improvement", "wins"]
 
@@ -22,10 +22,11 @@ def improvement(names: Sequence[str], x: Groups, y: Groups, replicates: int = RE
     """P(X > Y) of two algorithms called `names` on the same K tasks, arrays [n_k] and [m_k] of any scores.
 
     Raises:
-        ValueError: different numbers of tasks, or none; one line.
+        ValueError: different numbers of tasks, none, or a score that is not a number; one line.
     """
     if len(x) != len(y) or not x:
         raise ValueError(NOT_PAIRED.format(x=len(x), y=len(y)))
+    check_numbers("probability of improvement", [*x, *y])
     tables = [wins(one, other) for one, other in zip(x, y)]
     point = float(np.mean([table.mean() for table in tables]))
     if any(min(table.shape) == 1 for table in tables):

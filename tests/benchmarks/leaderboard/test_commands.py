@@ -1,5 +1,6 @@
 """The verbs run, status and retry, and the way to all verbs."""
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from benchmarks.leaderboard import calibration, worker
 from benchmarks.leaderboard.__main__ import VERBS, main
 from benchmarks.leaderboard.cells import (
+    CLAIM,
     FAILED,
     FINISHED,
     REFUSED,
@@ -236,6 +238,27 @@ def test_a_dry_run_predicts_what_is_left(results: Path, monkeypatch: pytest.Monk
     assert "2 cells to run: about 1 min of work, 40 s with 2 workers of this machine and up to 3.0 GB of memory" in told
 
 
+def test_a_dry_run_leaves_failed_cells_to_retry(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `run` does: they are neither measured nor counted."""
+    measured = []
+
+    def measure(cell: Cell, config: dict[str, Any], seconds: float) -> calibration.Cost:
+        measured.append(cell.name)
+        return calibration.Cost(startup_s=20.0, rate=100.0, memory=1_500_000_000)
+
+    monkeypatch.setattr(calibration, "measure", measure)
+    put(results, "poac-1 mvd seed 1", FAILED, "no room")
+    put(results, "poac-1 qmix seed 1", FAILED, "no room")
+    put(results, "poac-1 qmix seed 2", RUNNING)
+    words = ("--tasks", "poac-1", "--algorithms", "mvd,qmix", "--seeds", "1,2", "--workers", "1", "--dry-run")
+    code, told, _ = ask("run", "--results", str(results), *words)
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert 0 == code and {"poac-1 mvd seed 1 failed - -", "poac-1 qmix seed 1 failed - -"} <= set(lines)
+    assert "2 failed, which run leaves alone: put them back with retry." == lines[-2]
+    assert lines[-1].startswith("2 cells to run: about 1 min of work")
+    assert ["poac-1 mvd seed 2", "poac-1 qmix seed 2"] == sorted(measured)
+
+
 def test_what_the_configuration_refuses_is_shown_with_the_reason(tmp_path: Path) -> None:
     """MVD of order 3 needs three agents; the payoff task has two."""
     tasks = [{"key": "async:tabular-payoff", "t_max": 100}]
@@ -294,6 +317,72 @@ def test_status_changes_nothing(results: Path) -> None:
     ask("status", "--results", str(results))
     assert before == {path: path.stat().st_mtime_ns for path in results.rglob("*.json")}
     assert not (results / "cells/async-poac-1").exists()
+
+
+def refuse_the_lock(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Every lock is in a folder of somebody else's."""
+
+    def refuse(self: Any, *_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), self.lock_file)
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", refuse)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_status_of_a_folder_that_we_may_not_write_says_that_it_cannot_tell(
+    results: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    cell = put(results, "tabular-relay mvd seed 1", RUNNING, attempts=2)
+    put(results, "poac-1 mvd seed 1", FINISHED)
+    (cell.folder / CLAIM).touch()
+    refuse_the_lock(monkeypatch, number)
+    code, told, error = ask("status", "--results", str(results))
+    assert (0, "") == (code, error) and "24 cells: 1 finished, 1 running?, 22 not run" in told
+    line = "tabular-relay mvd seed 1: running?, its lock cannot be tried by you, on there-7, attempt 2"
+    assert line in told.splitlines()
+
+
+def test_status_makes_no_lock_where_there_is_none(results: Path) -> None:
+    cell = put(results, "tabular-relay mvd seed 1", RUNNING)
+    assert "1 left by its worker" in ask("status", "--results", str(results))[1]
+    assert ["cell.json"] == os.listdir(cell.folder)
+
+
+def test_what_the_system_refuses_is_one_line_with_status_1(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = put(results, "poac-1 qmix seed 1", FAILED, "no room")
+    refuse_the_lock(monkeypatch, errno.EACCES)
+    code, told, error = ask("retry", "--results", str(results))
+    assert (1, "", 1) == (code, told, error.count("\n"))
+    assert error.startswith(f"retry: {cell.folder / CLAIM}: Permission denied. See that ")
+
+
+@pytest.mark.parametrize("words", [("verify",), ("add", "--board", "board")])
+def test_a_bundle_that_cannot_be_read_is_one_line_with_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    bundle = tmp_path / "theirs.zip"
+    bundle.touch()
+    opening = Path.open
+
+    def refuse(self: Path, *given: Any, **named: Any) -> Any:
+        if self == bundle:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+        return opening(self, *given, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    code, told, error = ask(words[0], str(bundle), *words[1:])
+    assert (1, "", 1) == (code, told, error.count("\n")) and f"{words[0]}: {bundle}: Permission denied. " in error
+
+
+def test_a_reader_that_went_away_is_no_complaint(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `status | head -1`."""
+
+    def gone(*_: Any) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    monkeypatch.setattr("benchmarks.leaderboard.commands.status.table", gone)
+    code, _, error = ask("status", "--results", str(results))
+    assert (1, "") == (code, error)
 
 
 def test_retry_puts_failed_cells_back_and_no_others(results: Path) -> None:

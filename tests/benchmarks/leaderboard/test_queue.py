@@ -128,6 +128,26 @@ def test_a_cell_that_is_held_is_passed_over_and_waited_for(results: Path, monkey
     assert 1 == len(naps) and 2 == claim_attempts(first)
 
 
+def test_who_does_not_wait_looks_again_for_a_cell_that_is_held_for_a_moment(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`status` tries the lock of a cell that its worker has left, just when a job asks for it."""
+    cell = cells_of(tiny(), results)[0]
+    write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, RUNNING, attempts=1))
+    looking = Claim(cell)
+    monkeypatch.setattr("benchmarks.leaderboard.worker.time.sleep", lambda seconds: looking.release())
+    assert N_CELLS == work(results, wait=False, act=lambda claim, queue: claim.say(state=FINISHED))
+    assert 2 == claim_attempts(looking)
+
+
+def test_who_does_not_wait_gives_up_after_a_few_looks(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr("benchmarks.leaderboard.worker.time.sleep", naps.append)
+    with Claim(cells_of(tiny(), results)[0]):
+        assert N_CELLS - 1 == work(results, wait=False, act=lambda claim, queue: claim.say(state=FINISHED))
+    assert 1 <= len(naps) <= 10 and sum(naps) <= 2.0
+
+
 def claim_attempts(claim: Claim) -> int:
     """How often the cell was begun, by its file."""
     book = read_book(claim.cell.folder)

@@ -19,6 +19,7 @@ from benchmarks.leaderboard.report.origin import without_places
 from benchmarks.leaderboard.report.reading import grid_of, read_at
 from benchmarks.leaderboard.results import read_results
 from registry.catalog import reference_scores
+from registry.records import encode
 from tests.benchmarks.leaderboard.synthetic import a_protocol, cells_of, rising, write_results
 
 POAC, OTHER, SMAC = "async:poac-1", "async:poac-2", "async:nowhere-1"
@@ -173,6 +174,29 @@ def test_suites_count_only_tasks_with_finished_runs_and_say_so(tmp_path):
     assert any("QMIX on poac-2: 0 of 3 runs finished (3 not run)." == note for note in data["notes"])
 
 
+def test_suites_of_as_many_but_other_tasks_say_so(tmp_path):
+    """mvd has finished runs on one task, qmix on the other."""
+    states = {(task, name, seed): "not run" for task, name in ((OTHER, "qmix"), (POAC, "mvd")) for seed in (1, 2, 3)}
+    data = a_report(tmp_path, states)
+    assert {"mvd": [OTHER], "qmix": [POAC]} == {each["algorithm"]: each["tasks"] for each in data["aggregates"]}
+    assert any("over different sets of 1 tasks" in note for note in data["notes"])
+    assert not any("Aggregates are over" in note for note in a_report(tmp_path / "same")["notes"])
+
+
+def test_a_row_tells_where_its_runs_ended(tmp_path):
+    """One of them went on to the end of an episode that the others had finished in time."""
+    results = write_results(tmp_path, a_protocol(tasks={POAC: 1000}))
+    run = read_results(results).runs[1]
+    (record,) = run.folder.glob("sacred/*/*/*/records.jsonl")
+    lines = [json.loads(line) for line in record.read_bytes().splitlines()]
+    for line in lines:
+        line["t_env"] = {1000: 1012}.get(line.get("t_env"), line.get("t_env"))
+        line.pop("crc")
+    record.write_bytes(b"".join(map(encode, lines)))
+    row = row_of(report_data(read_results(results)), POAC, "mvd")
+    assert (1000, 1012) == (row["steps"], row["steps_most"])
+
+
 def test_improvement_goes_both_ways(tmp_path):
     data = a_report(tmp_path, score=apart, algorithms=("vdn", "mvd"))
     found = {(pair["x"], pair["y"]): pair for pair in data["improvement"]}
@@ -184,6 +208,33 @@ def test_efficiency_ends_where_the_shortest_task_does(tmp_path):
     data = a_report(tmp_path)
     assert 1000 == data["efficiency"]["step"][-1]
     assert len(data["efficiency"]["step"]) == len(data["efficiency"]["algorithms"]["mvd"]["point"])
+
+
+def with_first_test_late(results, first):
+    """Take the tests before step `first` out of the record of mvd's second run."""
+    run = read_results(results).runs[1]
+    (record,) = run.folder.glob("sacred/*/*/*/records.jsonl")
+    lines = record.read_bytes().splitlines(keepends=True)
+    kept = [line for line in lines if (told := json.loads(line))["kind"] != "test" or told["t_env"] >= first]
+    record.write_bytes(b"".join(kept))
+
+
+def test_efficiency_leaves_out_steps_that_some_run_has_no_number_for(tmp_path):
+    """The first test of one run is at step 300: within one interval of 200, but not of 0 and 100."""
+    results = write_results(tmp_path, a_protocol(tasks={POAC: 1000, OTHER: 2000}))
+    whole = report_data(read_results(results))["efficiency"]
+    with_first_test_late(results, 300)
+    late = report_data(read_results(results))["efficiency"]
+    assert list(range(0, 1001, 100)) == whole["step"] and list(range(200, 1001, 100)) == late["step"]
+    for name, band in late["algorithms"].items():
+        for bound, values in band.items():
+            assert values[1:] == pytest.approx(whole["algorithms"][name][bound][3:]) and None not in values
+
+
+def test_a_run_with_its_only_test_at_the_end_leaves_its_last_interval(tmp_path):
+    results = write_results(tmp_path, a_protocol(tasks={POAC: 1000}))
+    with_first_test_late(results, 1000)
+    assert [900, 1000] == report_data(read_results(results))["efficiency"]["step"]
 
 
 def test_provenance_is_flat_text(tmp_path):

@@ -13,7 +13,7 @@ from benchmarks.leaderboard.records import read_record
 from benchmarks.leaderboard.results import Run, cell_folder, read_results
 from registry.recorder import Recorder
 from registry.records import encode, read_records
-from tests.benchmarks.leaderboard.synthetic import a_protocol, write_results
+from tests.benchmarks.leaderboard.synthetic import a_protocol, write_json, write_results
 
 POAC, KITCHEN = "async:poac-1", "async:overcooked-A"
 
@@ -40,6 +40,36 @@ def test_every_cell_of_the_protocol_is_there_in_its_order(tmp_path):
         assert (run.state in ("failed", "refused")) == (run.reason is not None)
         assert (run.state == "finished") == (run.absolute is not None)
         assert (run.state in ("not run", "refused")) == (len(run.tests) == 0)
+
+
+def under_way(folder: Path, protocol: results.Protocol, seed: int) -> Path:
+    """Let the cell of mvd on the first task be in its first attempt, whose run `cell.json` does not name yet."""
+    cell = cell_folder(folder, protocol.tasks[0], "mvd", seed)
+    said = json.loads((cell / "cell.json").read_text())
+    write_json(cell / "cell.json", {**said, "state": "running", "run": None, "ended": None})
+    run = record_of(folder, protocol, seed).parent
+    (run / "run.json").write_text("{}")
+    return run
+
+
+def test_a_run_in_its_first_attempt_is_read_as_far_as_it_got(tmp_path):
+    protocol = a_protocol()
+    write_results(tmp_path, protocol, {(POAC, "mvd", 2): "running"})
+    run = under_way(tmp_path, protocol, 2)
+    found = run_of(read_results(tmp_path), POAC, "mvd", 2)
+    assert ("running", [0, 100, 200, 300, 400, 500]) == (found.state, [test.step for test in found.tests])
+    assert "python src/main.py --config=mvd with seed=2" == found.provenance["command"]
+    (run / "records.jsonl").unlink()  # killed before it began
+    assert 0 == len(run_of(read_results(tmp_path), POAC, "mvd", 2).tests)
+
+
+def test_a_refused_cell_has_no_run_whatever_lies_there(tmp_path):
+    protocol = a_protocol()
+    write_results(tmp_path, protocol)
+    under_way(tmp_path, protocol, 2)
+    path = cell_folder(tmp_path, protocol.tasks[0], "mvd", 2) / "cell.json"
+    write_json(path, {**json.loads(path.read_text()), "state": "refused", "reason": "mvd: no room"})
+    assert 0 == len(run_of(read_results(tmp_path), POAC, "mvd", 2).tests)
 
 
 def test_a_test_is_what_the_record_says(tmp_path):

@@ -189,6 +189,23 @@ def test_tasks_without_runs_are_refused_in_one_line(groups):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("ask", [
+    lambda groups: interquartile_mean(groups),
+    lambda groups: interquartile_mean([*groups, np.ones(3)]),
+    lambda groups: intervals(groups, {"mean": mean}, generator("nan")),
+    lambda groups: aggregate("mvd", groups),
+    lambda groups: profile("mvd", groups, np.array([0.5])),
+    lambda groups: efficiency("mvd", [np.stack([group, group], axis=1) for group in groups]),
+    lambda groups: improvement(("x", "y"), groups, [np.ones(2), np.ones(2)]),
+    lambda groups: improvement(("x", "y"), [np.ones(2), np.ones(2)], groups),
+])  # fmt: skip
+def test_a_score_that_is_no_number_is_refused_in_one_line(ask):
+    """Sorted, it would be the best of all."""
+    with pytest.raises(ValueError, match="scores are not a number") as caught:
+        ask([np.array([1.0, np.nan]), np.array([3.0, 4.0])])
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n, expected", [(3, 0.742), (5, 0.825), (10, 0.903), (20, 0.930)])
 def test_intervals_hold_the_true_mean_as_often_as_the_notes_say(n, expected):

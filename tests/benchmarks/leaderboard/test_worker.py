@@ -14,7 +14,17 @@ import pytest
 
 from benchmarks import processes
 from benchmarks.leaderboard import worker
-from benchmarks.leaderboard.cells import FAILED, FINISHED, REFUSED, RUNNING, Book, Cell, cells_of, read_book
+from benchmarks.leaderboard.cells import (
+    FAILED,
+    FINISHED,
+    REFUSED,
+    RUNNING,
+    Book,
+    Cell,
+    cells_of,
+    read_book,
+    write_book,
+)
 from benchmarks.leaderboard.queue import begin, is_held, open_queue
 from benchmarks.processes import environment, last_line, run_process
 from registry.recorder import Recorder
@@ -119,6 +129,34 @@ def test_a_run_that_is_completed_is_not_trained_again(results: Path, as_command:
     worker.work(results)
     assert (FINISHED, None) == (book_of(results).state, book_of(results).reason)
     assert run.exists() and not (run / "checkpoints").exists(), "checkpoints are for runs that go on"
+
+
+def test_checkpoints_left_by_a_kill_behind_the_last_line_of_the_book_are_removed(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cell is finished, and its worker died before it had removed them: who sees that does."""
+    run = run_of(only(results), COMPLETED)
+
+    def die(cell: Cell) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(worker, "remove_checkpoints", die)
+        worker.work(results)
+    assert FINISHED == book_of(results).state and (run / "checkpoints").exists()
+    assert open_queue(results).is_done() and not (run / "checkpoints").exists()
+    assert (run / "records.jsonl").exists() and 0 == worker.work(results)
+
+
+@pytest.mark.parametrize("state", [RUNNING, FAILED, REFUSED])
+def test_checkpoints_of_a_cell_that_may_go_on_stay(results: Path, state: str) -> None:
+    """Even of a run whose record says COMPLETED: the book is written last."""
+    cell = only(results)
+    run = run_of(cell, COMPLETED)
+    write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, state, attempts=1))
+    queue = open_queue(results)
+    assert (queue.take("w") is not None) == (state == RUNNING) and queue.is_done() == (state != RUNNING)
+    assert (run / "checkpoints/7").exists()
 
 
 def test_what_was_killed_before_its_record_began_leaves_nothing_behind(results: Path, as_command: Commanding) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any, Callable
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from benchmarks.leaderboard.__main__ import main
 from benchmarks.leaderboard.bundle import board as boards
 from benchmarks.leaderboard.bundle.board import add, read_board
 from benchmarks.leaderboard.bundle.refusal import Refused
-from benchmarks.leaderboard.bundle.verification import verify
+from benchmarks.leaderboard.bundle.verification import Verification, verify
 from benchmarks.leaderboard.report.data import report_data
 from tests.benchmarks.leaderboard.bundle.builders import (
     TASK,
@@ -130,6 +131,93 @@ def test_adding_that_fails_changes_nothing(
             add(right_bundle, found, tmp_path / "board")
     assert os.listdir(tmp_path / "board") in (["board.lock"], [])
     add(right_bundle, found, tmp_path / "board")
+
+
+class Killed(BaseException):
+    """Stands for a process that is no more."""
+
+
+class Dying:
+    """Ends `add` before its n-th step on the disk; from then on nothing is done, as by the dead."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, n: int):
+        self.left = n
+        self.steps: list[str] = []
+        for where, name in (
+            (os, "rename"), (shutil, "rmtree"), (shutil, "copyfile"), (boards, "write_file"), (boards, "write_record"),
+            (boards, "sync_folder"),
+        ):  # fmt: skip
+            monkeypatch.setattr(where, name, self.counted(name, getattr(where, name)))
+
+    def counted(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        """A step that may be the last."""
+
+        def step(*given: Any, **named: Any) -> Any:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+            self.steps.append(name)
+            return real(*given, **named)
+
+        return step
+
+
+def earlier_submission(bundle: Path, found: Verification, board: Path) -> None:
+    """Put a submission named earlier on the board, whose cells are those of the bundle and whose runs are not."""
+    record = (place := add(bundle, found, board)) / "verification.json"
+    said = {**json.loads(record.read_text()), "digest": "0" * 64}
+    record.write_text(json.dumps({**said, "prints": [{**each, "hashes": {"a": "b"}} for each in said["prints"]]}))
+    os.rename(place, place.with_name("earlier"))
+
+
+@pytest.mark.parametrize("replace", [None, "earlier"])
+def test_adding_that_is_killed_anywhere_leaves_a_board_that_the_next_add_completes(
+    right_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replace: str | None
+) -> None:
+    found = verify(right_bundle, 2)
+    for n in range(100):
+        board = tmp_path / f"board-{n}"
+        if replace:
+            earlier_submission(right_bundle, found, board)
+        with monkeypatch.context() as patch:
+            dying = Dying(patch, n)
+            try:
+                add(right_bundle, found, board, replace)
+                break
+            except Killed:
+                pass
+        if (board / "submissions").exists():
+            read_board(board)  # whatever stands there, it is a board
+        try:
+            add(right_bundle, found, board, replace)
+        except Refused as error:
+            assert "this bundle is on the board already" in str(error)
+        (place,) = os.listdir(board / "submissions")
+        assert place.startswith("a-author-") and sorted(os.listdir(board / "submissions" / place)) == [
+            "bundle.zip", "verification.json",
+        ]  # fmt: skip
+        assert sorted(os.listdir(board)) == ["board.json", "board.lock", "submissions"]
+        assert {run.state for run in read_board(board).results.runs} == {"finished"}
+    first, last = (["rename", "rename"], ["rmtree"]) if replace else (["write_file", "rename"], [])
+    assert ["copyfile", "write_record", *first, "sync_folder", *last] == dying.steps
+
+
+def test_replacing_that_fails_brings_the_old_submission_back(
+    right_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, rename = verify(right_bundle, 2), os.rename
+    earlier_submission(right_bundle, found, tmp_path / "board")
+
+    def full(source: Path, place: Path) -> None:
+        if Path(source).name.startswith(".add-"):
+            raise OSError(28, "No space left on device")
+        rename(source, place)
+
+    monkeypatch.setattr(os, "rename", full)
+    with pytest.raises(OSError, match="No space"):
+        add(right_bundle, found, tmp_path / "board", replace="earlier")
+    assert os.listdir(tmp_path / "board" / "submissions") == ["earlier"]
+    assert not list((tmp_path / "board").glob(".add-*"))
 
 
 def test_a_board_that_is_none_is_refused(tmp_path: Path) -> None:

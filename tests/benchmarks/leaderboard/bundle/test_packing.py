@@ -102,6 +102,21 @@ def test_a_partial_bundle_says_so_everywhere(tmp_path: Path) -> None:
     assert json.loads(files_of(packed.path)["bundle.json"])["partial"] is True
 
 
+def test_a_run_in_its_first_attempt_goes_along_as_far_as_it_got(tmp_path: Path) -> None:
+    """Its `cell.json` does not name its run before the attempt has ended."""
+    results = write_results(tmp_path / "results", states={(TASK, "vdn", 1): "running"})
+    path = next(results.glob("cells/*/vdn/seed-1")) / "cell.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "run": None}))
+    run = next(path.parent.glob("sacred/*/*/1"))
+    for name in ("run.json", "config.json"):
+        (run / name).write_text("{}")
+    packed = pack(results, tmp_path / "bundle.zip", Submission("A"), is_partial=True)
+    files = files_of(packed.path)
+    assert 2 == files[f"{RUNS}/vdn/seed-1/tests.jsonl"].count(b"\n")
+    assert 1 == len(json.loads(files[f"{RUNS}/vdn/seed-1/run.json"])["provenance"])
+    assert 2 == verify(packed.path, 2).tier
+
+
 def test_pairs_that_were_never_begun_are_not_missing(tmp_path: Path) -> None:
     states = {(TASK, "qmix", seed): "not run" for seed in (1, 2)}
     results = write_results(tmp_path / "results", states=states)

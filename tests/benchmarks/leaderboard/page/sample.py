@@ -121,6 +121,7 @@ def report(n_seeds: int = 3, n_tests: int = 50, seed: int = 6) -> dict[str, Any]
                 "algorithm": name,
                 "n_runs": 3 * n_seeds - i,
                 "n_tasks": 2 if name in ("qatten_a",) else 3,
+                "tasks": list(TASKS)[: 2 if name in ("qatten_a",) else 3],
                 **{
                     kind: _interval(rng, value - 0.11 * i, 0.05)
                     for kind, value in (("iqm", 0.83), ("median", 0.81), ("mean", 0.79))

@@ -25,10 +25,14 @@ def report(**parts: Any) -> dict[str, Any]:
     return {"algorithms": [], "rows": [], "curves": {}, "tasks": [task], **parts}
 
 
-def aggregate(name: str, low: float | None, high: float | None, n_tasks: int = 2) -> dict[str, Any]:
-    """An algorithm over tasks."""
+def aggregate(
+    name: str, low: float | None, high: float | None, n_tasks: int = 2, tasks: str | None = None
+) -> dict[str, Any]:
+    """An algorithm over tasks, each named by a letter; the first `n_tasks` if none are given."""
     middle = 0.5 if low is None or high is None else (low + high) / 2
-    return {"algorithm": name, "n_runs": 6, "n_tasks": n_tasks, "iqm": {"point": middle, "low": low, "high": high}}
+    iqm = {"point": middle, "low": low, "high": high}
+    names = list(tasks or "abcdefgh"[:n_tasks])
+    return {"algorithm": name, "n_runs": 6, "n_tasks": len(names), "tasks": names, "iqm": iqm}
 
 
 def overall(*entries: dict[str, Any]) -> list[tuple[str, str]]:
@@ -56,6 +60,27 @@ def test_algorithm_with_fewer_tasks_or_without_interval_has_no_overall_rank() ->
         aggregate("a", 0.3, 0.4),
     )
     assert [("a", "1"), ("b", "2"), ("few", "–"), ("none", "–")] == found
+
+
+def test_algorithms_of_as_many_but_other_tasks_are_not_ranked_against_each_other() -> None:
+    """An easy pair of tasks says nothing about a hard one; the pair that more algorithms have is ranked."""
+    one, other = aggregate("easy", 0.8, 0.9, tasks="ab"), aggregate("hard", 0.5, 0.6, tasks="bc")
+    assert [("easy", "–"), ("hard", "–")] == overall(one, other)
+    more = aggregate("harder", 0.3, 0.4, tasks="cb")
+    assert [("hard", "1"), ("harder", "2"), ("easy", "–")] == overall(one, other, more)
+    alone = aggregate("all", 0.1, 0.2, tasks="abc")
+    assert [("all", "1"), ("easy", "–"), ("hard", "–"), ("harder", "–")] == overall(one, other, more, alone)
+
+
+@pytest.mark.parametrize(
+    "steps, text", [({"steps": 500_000, "steps_most": 500_000}, "500,000"), ({"steps": None, "steps_most": None}, "–"),
+                    ({"steps": 500_000, "steps_most": 505_012}, "500,000 to 505,012"), ({"steps": 7}, "7")],
+)  # fmt: skip
+def test_runs_that_ended_at_different_steps_show_the_lowest_and_the_highest(steps: dict[str, Any], text: str) -> None:
+    row = {"task": "t", "algorithm": "a", "n": 2, "states": {"finished": 2}, "runs": [], **steps}
+    data = report(rows=[row])
+    (table,) = tables.tasks(data, algorithms_of(data), {})
+    assert text == table["rows"][0]["steps_text"]
 
 
 def test_pair_that_is_known_one_way_is_turned() -> None:
