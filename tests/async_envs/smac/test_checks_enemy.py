@@ -228,8 +228,8 @@ def test_the_crawler_can_be_beaten(durations):
 
 
 BAITS = (
-    "o/W E/. o/W E/. N/N N/. N/A A/A E/S N/. A/N A/. S/A A/E S/. N/A A/A S/o o/A S/W N/. N/A A/o o/o W/A A/A A/A A/A A/A "
-    "N/o N/A A/A A/o o/A A/S N/. A/N A/. W/A o/A A/A A/A A/N A/. W/A S/o A/o A/A"
+    "o/W E/. o/W E/. N/N N/. N/A A/A E/S N/. A/N A/. S/A A/E S/. N/A A/A S/o o/A S/W N/. N/A A/o o/o W/A A/A A/A A/A "
+    "A/A N/o N/A A/A A/o o/A A/S N/. A/N A/. W/A o/A A/A A/A A/N A/. W/A S/o A/o A/A"
 )  # both agents' actions, step by step
 
 
