@@ -5,13 +5,18 @@ from typing import Any, Mapping
 import numpy as np
 
 from async_envs.core.simulator import Simulator
-from async_envs.smac.asynchrony import action_names, execute_batch, forget_batch, pass_step_batch
+from async_envs.smac.asynchrony import action_names, execute_batch, forget_batch, make_durations, pass_step_batch
 from async_envs.smac.backends import Backend, make_backend
 from async_envs.smac.constants import ATTACK, METRIC_NAMES, NO_ACTION
+from async_envs.smac.maps import Map
 from async_envs.smac.types import make_clocks
 
 ONE_BATTLE = "{key}: backend={backend!r} plays one battle at a time, batch_size={given} is not accepted. Use 1."
 NATIVE_ONLY = "{key}: {name}={given!r} is an option of the native engine, backend={backend!r} has none. Leave it out."
+TOO_LONG = (
+    "{key}: episode_limit={given} is above {own}, where backend={backend!r} ends a battle itself. Use at most {own}, "
+    "or leave out backend."
+)
 
 LAYER_OPTIONS = ("backend", "durations", "on_block", "smac_compat", "continuing_episode", "episode_limit")
 SMAC_OPTIONS = (
@@ -63,13 +68,12 @@ class AdapterSimulator(Simulator):
         outcome = self.backend.step(self.clocks.executed[0].tolist())
         self.t[0] += 1
         self._look()
-        pass_step_batch(self._alive, self.avail_actions, self._is_compatible, *self.clocks)
         self.reward[0] = outcome.reward
         is_late = outcome.is_late or (not outcome.is_over and self.t[0] >= self.episode_limit)
         self.terminated[0] = (outcome.is_over and not is_late) or (is_late and self._ends_at_limit)
         self.truncated[0] = is_late and not self._ends_at_limit
+        pass_step_batch(self._alive, self.terminated, self.avail_actions, self._is_compatible, *self.clocks)
         if self.terminated[0] or self.truncated[0]:
-            self.clocks.left[:] = 0 if self.terminated[0] else self.clocks.left
             for name, value in zip(METRIC_NAMES, (outcome.is_won, *self.backend.n_dead())):
                 self.metrics[name][0] = value
 
@@ -107,13 +111,13 @@ def make_adapter(
     batch_size: int,
     chosen: Mapping[str, Any],
     defaults: Mapping[str, Any],
-    durations: np.ndarray,
-    map_limit: int,
+    field: Map,
 ) -> AdapterSimulator:
     """The simulator of a map on another backend.
 
     Raises:
-        ValueError: more than one battle, an option that only the native engine has, a missing package; one line.
+        ValueError: more than one battle, an option that only the native engine has, a step limit above the
+            backend's own, a missing package; one line.
     """
     name = chosen["backend"]
     if batch_size != 1:
@@ -123,6 +127,9 @@ def make_adapter(
         if value != defaults[option] and option not in accepted:
             raise ValueError(NATIVE_ONLY.format(key=key, name=option, given=value, backend=name))
     settings = {option: chosen[option] for option in SMAC_OPTIONS if chosen[option] != defaults[option]}
-    backend = make_backend(key, variant, name, settings, map_limit)
-    limit = min(chosen["episode_limit"] or backend.episode_limit, backend.episode_limit)
+    backend = make_backend(key, variant, name, settings, field.agent_names)
+    limit = chosen["episode_limit"] or backend.own_limit or field.episode_limit
+    if backend.own_limit is not None and limit > backend.own_limit:
+        raise ValueError(TOO_LONG.format(key=key, given=limit, backend=name, own=backend.own_limit))
+    durations = make_durations(chosen["durations"], backend.unit_names)
     return AdapterSimulator(key, backend, durations, chosen, limit)

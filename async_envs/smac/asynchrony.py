@@ -10,10 +10,16 @@ Two numberings. SMAC's: 0 is no-op, 1 stop, 2-5 move, 6+ attack; a busy living a
 SMAC's; `smac_of` and `ours_of` join the two.
 """
 
+from typing import Sequence
+
+import numpy as np
+
 from async_envs.core.compile import lean_kernel
 from async_envs.core.simulator import CONTINUE, FIRST_ACTION, NOOP
-from async_envs.smac.constants import ATTACK, MOVE, N_DIRECTIONS, NO_ACTION, NOBODY, STOP
+from async_envs.smac.constants import ATTACK, BY_TYPE, MOVE, N_DIRECTIONS, NO_ACTION, NOBODY, STOP
 from async_envs.smac.types import Clocks
+
+N_DURATIONS = "{key}: durations has {given} numbers for {expected} agents. Give one for each agent."
 
 
 @lean_kernel
@@ -64,12 +70,15 @@ def execute(clocks, submitted, is_compatible, is_cancelling, records_submitted, 
 
 
 @lean_kernel
-def pass_step(clocks, alive, b):
-    """One step has passed; the dead owe nothing. Writes: clocks.left, clocks.move."""
+def pass_step(clocks, alive, is_terminated, b):
+    """One step has passed; the dead owe nothing, nor does anybody once the battle is over.
+
+    At a cut-off moves stay owed: values are bootstrapped from the last status. Writes: clocks.left, clocks.move.
+    """
     for i in range(clocks.left.shape[1]):
         if clocks.left[b, i] > 0:
             clocks.left[b, i] -= 1
-        if alive[b, i] == 0:
+        if alive[b, i] == 0 or is_terminated:
             clocks.left[b, i] = 0
         if clocks.left[b, i] == 0:
             clocks.move[b, i] = NO_ACTION
@@ -101,11 +110,11 @@ def execute_batch(submitted, is_compatible, is_cancelling, records_submitted, *f
 
 
 @lean_kernel
-def pass_step_batch(alive, avail_actions, is_compatible, *fields):
+def pass_step_batch(alive, terminated, avail_actions, is_compatible, *fields):
     """`pass_step` and `show_mask` for every episode."""
     clocks = Clocks(*fields)
     for b in range(alive.shape[0]):
-        pass_step(clocks, alive, b)
+        pass_step(clocks, alive, terminated[b], b)
         show_mask(clocks, alive, avail_actions, is_compatible, b)
 
 
@@ -116,6 +125,36 @@ def forget_batch(alive, avail_actions, is_compatible, *fields):
     for b in range(alive.shape[0]):
         forget_moves(clocks, b)
         show_mask(clocks, alive, avail_actions, is_compatible, b)
+
+
+def check_durations(key: str, chosen: str | Sequence[int], n_agents: int) -> None:
+    """Refuse a list that does not fit the agents.
+
+    Raises:
+        ValueError: not one number for each; one line.
+    """
+    if not isinstance(chosen, str) and len(chosen) != n_agents:
+        raise ValueError(N_DURATIONS.format(key=key, given=len(chosen), expected=n_agents))
+
+
+def make_durations(chosen: str | Sequence[int], unit_names: Sequence[str]) -> np.ndarray:
+    """[N] int32: the steps that a move takes each agent.
+
+    Args:
+        chosen: a rule of `family.DURATION_RULES`, or N numbers.
+        unit_names: the type of each agent, in the order of the backend that plays.
+    """
+    if not isinstance(chosen, str):
+        return np.array(chosen, np.int32)
+    n = len(unit_names)
+    agents = np.arange(n)
+    steps = {
+        "index_mod3": 1 + agents % 3,
+        "by_type": [BY_TYPE.get(name, 1) for name in unit_names],
+        "blocks": 1 + 3 * agents // n,
+        "all_one": np.ones(n),
+    }[chosen]
+    return np.array(steps, np.int32)
 
 
 def action_names(n_targets: int, is_compatible: bool) -> tuple[str, ...]:

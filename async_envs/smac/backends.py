@@ -36,7 +36,8 @@ class Backend(Protocol):
     n_actions: int
     obs_dim: int
     state_dim: int
-    episode_limit: int
+    unit_names: Sequence[str]  # the type of each agent, in its own order
+    own_limit: int | None  # steps after which it ends a battle itself
 
     def reset(self, seed: int) -> None:
         """Begin a battle."""
@@ -67,15 +68,15 @@ class StarCraft:
     one. A crash of the game ends the battle without a win, as SMAC itself has it.
     """
 
-    def __init__(self, key: str, make_env: Any, settings: Mapping[str, Any]):
-        self.key = key
+    def __init__(self, key: str, make_env: Any, settings: Mapping[str, Any], unit_names: Sequence[str]):
+        self.key, self.unit_names = key, unit_names  # it knows no types before the game runs; the order is the map's
         self._make_env, self._settings = make_env, dict(settings)
         self._is_started = False
         self.env = make_env(**self._settings)
         sizes = self.env.get_env_info()
         self.n_agents, self.n_actions = int(sizes["n_agents"]), int(sizes["n_actions"])
         self.obs_dim, self.state_dim = int(sizes["obs_shape"]), int(sizes["state_shape"])
-        self.episode_limit = int(sizes["episode_limit"])
+        self.own_limit: int | None = int(sizes["episode_limit"])
 
     def reset(self, seed: int) -> None:
         """Begin a battle; the first one starts the game.
@@ -121,13 +122,16 @@ class StarCraft:
 
 
 class Lite:
-    """SMAClite's environment, or whatever has its methods. It has no limit of its own."""
+    """SMAClite's environment, or whatever has its methods. It has no limit, and an order of agents, of its own."""
 
-    def __init__(self, env: Any, episode_limit: int):
+    def __init__(self, env: Any):
         self.env = env.unwrapped
         self.n_agents, self.n_actions = int(self.env.n_agents), int(self.env.n_actions)
         self.obs_dim, self.state_dim = int(self.env.obs_size), int(self.env.state_size)
-        self.n_enemies, self.episode_limit = int(self.env.n_enemies), episode_limit
+        self.n_enemies = int(self.env.n_enemies)
+        self.own_limit: int | None = None
+        groups = [group.units for group in self.env.map_info.groups if group.faction.value == "ALLY"]
+        self.unit_names: Sequence[str] = [unit.stats.name for units in groups for unit, n in units for _ in range(n)]
         self._obs: Sequence[np.ndarray] = ()
 
     def reset(self, seed: int) -> None:
@@ -162,7 +166,9 @@ class Lite:
         self.env.close()
 
 
-def make_backend(key: str, variant: str, backend: str, settings: Mapping[str, Any], episode_limit: int) -> Backend:
+def make_backend(
+    key: str, variant: str, backend: str, settings: Mapping[str, Any], unit_names: Sequence[str]
+) -> Backend:
     """SMAC or SMAClite on a map.
 
     Args:
@@ -170,18 +176,18 @@ def make_backend(key: str, variant: str, backend: str, settings: Mapping[str, An
         variant: the map.
         backend: "sc2" or "smaclite".
         settings: for SMAC's constructor, beside map and seed.
-        episode_limit: for SMAClite, which has none.
+        unit_names: the type of each agent in SMAC's order, for SMAC; SMAClite tells its own.
 
     Raises:
         ValueError: the package is missing or has no such map; one line.
     """
     if backend == "sc2":
         make_env = _load(key, backend, "smac", "smac.env").StarCraft2Env
-        return StarCraft(key, make_env, {"map_name": variant, **settings})
+        return StarCraft(key, make_env, {"map_name": variant, **settings}, unit_names)
     _load(key, backend, "smaclite", "smaclite")
     gymnasium = import_module("gymnasium")
     try:
-        return Lite(gymnasium.make(f"smaclite/{variant}-v0"), episode_limit)
+        return Lite(gymnasium.make(f"smaclite/{variant}-v0"))
     except gymnasium.error.Error as error:
         raise ValueError(NO_MAP.format(key=key, variant=variant, error=_short(error))) from error
 

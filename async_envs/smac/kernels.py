@@ -55,9 +55,9 @@ def step_batch(actions, *fields):
         give_orders(battle, clocks, b)
         for _ in range(LOOPS_PER_STEP):
             pass_loop(battle, ground, streams, b)
-        pass_step(clocks, alive, b)
         out.t[b] += 1
         out.reward[b] = settle(battle, out, b)
+        pass_step(clocks, alive, out.terminated[b], b)
         out.is_news[b] = True
 
 

@@ -47,6 +47,11 @@ class Map:
         """Units on the other side."""
         return len(self.types) - self.n_agents
 
+    @property
+    def agent_names(self) -> tuple[str, ...]:
+        """The type of each agent, in SMAC's order."""
+        return tuple(unit.name for unit in self.types[: self.n_agents])
+
     def has_shields(self, side: slice) -> bool:
         """Whether the side's race has shields."""
         return any(unit.name in PROTOSS for unit in self.types[side])

@@ -9,8 +9,8 @@ from async_envs.core.compile import warm_up
 from async_envs.core.errors import unknown_name
 from async_envs.core.simulator import NOT_RESET, Simulator
 from async_envs.smac import kernels
-from async_envs.smac.asynchrony import action_names
-from async_envs.smac.constants import ATTACK, BY_TYPE, DURATION_SCALE, METRIC_NAMES
+from async_envs.smac.asynchrony import action_names, check_durations, make_durations
+from async_envs.smac.constants import ATTACK, DURATION_SCALE, METRIC_NAMES
 from async_envs.smac.family import FAMILY
 from async_envs.smac.maps import Map, make_ground, map_path, read_map
 from async_envs.smac.names import obs_names, state_names
@@ -27,7 +27,6 @@ from async_envs.smac.types import (
 )
 from async_envs.smac.units import unit_arrays
 
-N_DURATIONS = "{key}: durations has {given} numbers for {expected} agents. Give one for each agent."
 NO_EPISODE = "{key}: there is no episode {episode} to render. Use 0 to {last}."
 
 
@@ -171,11 +170,12 @@ def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> Any:
     if chosen["map_file"] is not None:
         where, path = f"{key}: map_file {chosen['map_file']}", Path(chosen["map_file"])
     field = read_map(where, path, chosen["profile"])
-    durations = make_durations(key, field, chosen["durations"])
+    check_durations(key, chosen["durations"], field.n_agents)
     if chosen["backend"] != "native":
         from async_envs.smac.adapter import make_adapter
 
-        return make_adapter(key, variant, batch_size, chosen, defaults, durations, field.episode_limit)
+        return make_adapter(key, variant, batch_size, chosen, defaults, field)
+    durations = make_durations(chosen["durations"], field.agent_names)
     rules = make_rules(field, durations, chosen)
     ground = make_ground(field)
     warm_up("smac", lambda: _play_one_step(SmacSimulator(key, 1, field, ground, rules, durations)))
@@ -185,27 +185,6 @@ def make(key: str, variant: str, batch_size: int = 1, **options: Any) -> Any:
 def _play_one_step(simulator: SmacSimulator) -> None:
     simulator.reset([0])
     simulator.step(np.full((1, simulator.n_agents), simulator.action_names.index("stop")))
-
-
-def make_durations(key: str, field: Map, chosen: str | tuple[int, ...]) -> np.ndarray:
-    """[N] int32: the steps that a move takes each agent.
-
-    Raises:
-        ValueError: a list that does not fit the agents; one line.
-    """
-    n = field.n_agents
-    if isinstance(chosen, tuple):
-        if len(chosen) != n:
-            raise ValueError(N_DURATIONS.format(key=key, given=len(chosen), expected=n))
-        return np.array(chosen, np.int32)
-    agents = np.arange(n)
-    steps = {
-        "index_mod3": 1 + agents % 3,
-        "by_type": [BY_TYPE.get(unit.name, 1) for unit in field.types[:n]],
-        "blocks": 1 + 3 * agents // n,
-        "all_one": np.ones(n),
-    }[chosen]
-    return np.array(steps, np.int32)
 
 
 def make_rules(field: Map, durations: np.ndarray, options: Mapping[str, Any]) -> Rules:

@@ -64,12 +64,16 @@ class StarCraft2Env:
 class SMACliteEnv(StarCraft2Env):
     """SMAClite's methods: Gymnasium's five values, units in dictionaries, no limit, a win that is also both dead."""
 
-    def __init__(self, map_name):
-        super().__init__(map_name, episode_limit=10_000)
+    def __init__(self, map_name, **options):
+        super().__init__(map_name, episode_limit=10_000, **options)
         self.n_agents, self.n_actions = self.sim.n_agents, self.sim.n_actions
         self.obs_size, self.state_size = self.sim.obs_dim, self.sim.state_dim
         self.n_enemies = self.sim.world.rules.n_enemies
         self.unwrapped = self
+        units = [(SimpleNamespace(stats=SimpleNamespace(name=unit.name)), 1) for unit in self.sim.field.types]
+        sides = ("ENEMY", units[self.n_agents :]), ("ALLY", units[: self.n_agents])
+        groups = [SimpleNamespace(faction=SimpleNamespace(value=side), units=held) for side, held in sides]
+        self.map_info = SimpleNamespace(groups=groups)
 
     def reset(self, seed=None, options=None):
         assert type(seed) is int
@@ -93,7 +97,7 @@ class Recorder:
     """Something like SMAC that only writes down what it is told: all is available but the blocked moves."""
 
     def __init__(self, n_agents=4, blocked=()):
-        self.n_agents, self.n_actions, self.obs_dim, self.state_dim, self.episode_limit = n_agents, 8, 3, 2, 50
+        self.n_agents, self.n_actions, self.obs_dim, self.state_dim = n_agents, 8, 3, 2
         self.told, self.dead, self.blocked = [], set(), dict(blocked)
 
     def reset(self, seed):

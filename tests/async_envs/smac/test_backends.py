@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_envs.smac.adapter import AdapterSimulator
+from async_envs.smac.constants import BY_TYPE
+from async_envs.smac.maps import map_path
 from async_envs.smac.simulator import make
 from tests.async_envs.smac import stand_ins
 
@@ -64,8 +66,9 @@ def test_check_51_the_layer_gives_a_backend_the_same_orders(starcraft, on_block,
         native.step(actions)
         layered.step(actions)
         assert native.world.clocks.executed[0].tolist() == starcraft[-1].told[-1]
-        assert np.array_equal(native.get_busy(), layered.get_busy()) or native.terminated[0]
+        assert np.array_equal(native.get_busy(), layered.get_busy())
         n_busy += int(native.get_busy().sum())
+    np.testing.assert_array_equal(native.avail_actions, layered.avail_actions)
     assert n_busy > 0 and native.decisions == layered.decisions
     assert native.metrics == layered.metrics and native.terminated[0] == layered.terminated[0]
 
@@ -110,6 +113,43 @@ def test_a_blocked_move_over_a_backend(on_block, told):
     for step in range(4):
         sim.step(np.array([[4 if step == 0 else int(sim.avail_actions[0, 0].argmax())]]))
     assert told == [row[0] for row in recorder.told]
+
+
+def one_battle(backend, **options):
+    """A battle of 2s3z in which every move takes three steps, and its units, wherever they are."""
+    sim = make("async:smac-2s3z", "2s3z", backend=backend, durations=[3] * 5, **options)
+    sim.reset([0])
+    return sim, (sim if backend == "native" else sim.backend.env.sim).world.units
+
+
+@pytest.mark.parametrize("is_compatible", [True, False])
+@pytest.mark.parametrize("backend", ["native", "sc2", "smaclite"])
+def test_nobody_is_busy_after_the_end_of_a_battle(starcraft, lite, backend, is_compatible):
+    """Won while everybody owes two steps: nothing is owed, and masks show all that is physically possible."""
+    sim, units = one_battle(backend, smac_compat=is_compatible)
+    units.health[0, 5:] = 0.0
+    sim.step(np.full((1, 5), sim.action_names.index("move-north")))
+    assert sim.terminated[0] and 1.0 == sim.metrics["battle_won"][0]
+    assert not sim.get_busy().any() and sim.get_decision_mask().all()
+    shift = 0 if is_compatible else 1
+    clocks = sim.world.clocks if backend == "native" else sim.clocks
+    np.testing.assert_array_equal(clocks.physical[:, :, 1:], sim.avail_actions[:, :, 1 + shift :])
+    assert not sim.avail_actions[:, :, : 1 + shift].any() and sim.avail_actions.any(axis=-1).all()
+
+
+@pytest.mark.parametrize("is_compatible", [True, False])
+@pytest.mark.parametrize("backend", ["native", "sc2", "smaclite"])
+def test_a_cut_off_keeps_who_is_busy(starcraft, lite, backend, is_compatible):
+    """Truncated: a learner bootstraps from the last status. With smac_compat the limit is an end as any other."""
+    sim, _ = one_battle(backend, smac_compat=is_compatible, episode_limit=2)
+    number = sim.action_names.index
+    busy = 0 if is_compatible else number("continue")
+    sim.step(np.array([[number("stop")] * 4 + [number("move-north")]]))
+    sim.step(np.array([[number("stop")] * 3 + [number("move-north"), busy]]))
+    assert (is_compatible, not is_compatible) == (sim.terminated[0], sim.truncated[0])
+    owed = [0] * 5 if is_compatible else [0, 0, 0, 2, 1]
+    assert owed == sim.get_busy()[0].tolist()
+    assert [left > 0 for left in owed] == sim.avail_actions[0, :, busy].astype(bool).tolist()
 
 
 def test_an_adapter_ends_and_refuses_as_any_simulator(starcraft):
@@ -176,6 +216,46 @@ def test_smaclite_is_played_with_the_maps_limit(lite):
     assert sim.terminated[0] == native.terminated[0] and 120 == sim.episode_limit and native.metrics == sim.metrics
 
 
+@pytest.mark.parametrize("asked", [7, 500])
+def test_smaclite_is_played_to_the_limit_that_is_asked_for(lite, asked):
+    """It has none of its own: above the map's 120 as well."""
+    sim = make("async:smac-2s3z", "2s3z", backend="smaclite", episode_limit=asked, durations="all_one")
+    sim.reset([0])
+    stop = sim.action_names.index("stop")
+    sim.backend.env.sim.world.units.health[0] = 1e9
+    while not sim.terminated[0] | sim.truncated[0]:
+        sim.step(np.full((1, 5), stop))
+    assert sim.truncated[0] and asked == sim.episode_limit == sim.t[0]
+
+
+def test_a_limit_above_the_games_own_is_refused(starcraft):
+    """StarCraft II ends 3m after 60 steps, whatever is asked for."""
+    assert 60 == make("async:smac-3m", "3m", backend="sc2", episode_limit=60).episode_limit
+    with pytest.raises(ValueError) as caught:
+        make("async:smac-3m", "3m", backend="sc2", episode_limit=61)
+    assert "episode_limit=61 is above 60, where backend='sc2' ends a battle itself. Use at most 60" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def lite_mmm(lite, monkeypatch, tmp_path):
+    """SMAClite's MMM by the stand-in: its agents are a medivac, 7 marines, 2 marauders."""
+    text = map_path("MMM").read_text().replace(
+        'ally_types = ["marauder", "marine", "medivac"]', 'ally_types = ["medivac", "marine", "marauder"]'
+    )
+    path = tmp_path / "mmm.toml"
+    path.write_text(text)
+    monkeypatch.setattr(gymnasium, "make", lambda name: stand_ins.SMACliteEnv("MMM", map_file=str(path)))
+
+
+def test_durations_by_type_follow_the_agents_of_the_backend(lite_mmm, starcraft):
+    """SMAClite orders its agents in its own way; SMAC as the native engine does."""
+    sims = [make("async:smac-MMM", "MMM", backend=name, durations="by_type") for name in ("smaclite", "sc2")]
+    native = make("async:smac-MMM", "MMM", durations="by_type")
+    assert [3] + [1] * 7 + [2] * 2 == sims[0].clocks.duration.tolist()
+    assert [2] * 2 + [1] * 7 + [3] == sims[1].clocks.duration.tolist() == native.world.clocks.duration.tolist()
+
+
 def test_both_sides_falling_at_once_is_no_win_on_smaclite(lite):
     """SMAClite calls it a win."""
     sim = make("async:smac-2s3z", "2s3z", backend="smaclite")
@@ -233,3 +313,13 @@ def test_against_smaclite_itself():
     assert (80, 120) == (sim.obs_dim, sim.state_dim)
     while not sim.terminated[0] | sim.truncated[0]:
         sim.step(random_actions(sim, rng))
+
+
+@pytest.mark.parametrize("variant", ["MMM", "MMM2", "bane_vs_bane", "3s5z", "2s_vs_1sc"])
+def test_durations_by_type_are_those_of_smaclites_own_agents(variant):
+    """Where it is installed: as its units tell their types when a battle has begun."""
+    pytest.importorskip("smaclite")
+    sim = make(f"async:smac-{variant}", variant, backend="smaclite", durations="by_type", episode_limit=1000)
+    sim.reset([0])
+    names = [sim.backend.env.agents[i].type.stats.name for i in range(sim.n_agents)]
+    assert [BY_TYPE[name] for name in names] == sim.clocks.duration.tolist() and 1000 == sim.episode_limit

@@ -225,3 +225,23 @@ def test_the_crawler_can_be_beaten(durations):
         return actions
 
     assert until_over(scene, choose) > 20 and 1.0 == scene.sim.metrics["battle_won"][0]
+
+
+BAITS = (
+    "o/W E/. o/W E/. N/N N/. N/A A/A E/S N/. A/N A/. S/A A/E S/. N/A A/A S/o o/A S/W N/. N/A A/o o/o W/A A/A A/A A/A "
+    "A/A N/o N/A A/A A/o o/A A/S N/. A/N A/. W/A o/A A/A A/A A/N A/. W/A S/o A/o A/A"
+)  # both agents' actions, step by step
+
+
+def test_the_crawler_loses_to_baits():
+    """Nobody waits for shields: four of its attacks are lost, as their target steps out of reach in time."""
+    scene = Scene("2s_vs_1sc", smac_compat=False, durations="index_mod3")
+    words = {"o": "stop", ".": "continue", "A": "attack-0"}
+    words |= {"N": "move-north", "S": "move-south", "E": "move-east", "W": "move-west"}
+    n_hits = 0
+    for pair in BAITS.split():
+        before = (scene.units.health + scene.units.shield)[0, :2].sum()
+        scene.sim.step(np.array([[scene.sim.action_names.index(words[letter]) for letter in pair.split("/")]]))
+        n_hits += int((scene.units.health + scene.units.shield)[0, :2].sum() < before - 15)
+    assert scene.sim.terminated[0] and 1.0 == scene.sim.metrics["battle_won"][0] and 48 == scene.sim.t[0]
+    assert 14 == scene.units.shots[0, 2] and 10 == n_hits
