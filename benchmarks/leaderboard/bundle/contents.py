@@ -30,6 +30,7 @@ PARTS = "{folder}: {there} without {lacking}; an evaluation is three files, and 
 COUNT = "{where}: {given} episodes, evaluation.json says {expected}."
 MOST_ACTIONS = 2**15
 MOST_NAMES = 64
+COUNTED = 2**53  # whole numbers below it are exact as float64, and fit int64
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ def _read_tests(files: Files, where: str) -> tuple[TestLine, ...]:
     return tuple(tests)
 
 
-def _is_whole(value: Any, least: int = 0) -> bool:
-    return type(value) is int and least <= value < 2**64
+def _is_whole(value: Any, below: int = 2**64) -> bool:
+    return type(value) is int and 0 <= value < below
 
 
 def _is_number(value: Any) -> bool:
@@ -129,10 +130,10 @@ def _is_number(value: Any) -> bool:
 def _why_no_test(given: Any) -> str | None:
     if not isinstance(given, dict) or set(given) != TEST_NAMES:
         return f"expected exactly {', '.join(sorted(TEST_NAMES))}"
-    if not _is_whole(given["step"]):
-        return f"step={given['step']!r}, expected a whole number"
-    if given["decisions"] is not None and not _is_whole(given["decisions"]):
-        return f"decisions={given['decisions']!r}, expected a whole number or null"
+    if not _is_whole(given["step"], COUNTED):
+        return f"step={given['step']!r}, expected a whole number below 2**53"
+    if given["decisions"] is not None and not _is_whole(given["decisions"], COUNTED):
+        return f"decisions={given['decisions']!r}, expected a whole number below 2**53, or null"
     if given["wall_s"] is not None and not (_is_number(given["wall_s"]) and given["wall_s"] >= 0):
         return f"wall_s={given['wall_s']!r}, expected seconds or null"
     columns = given["episodes"]

@@ -144,7 +144,8 @@ def pack_run(cell: Cell, cleaner: Cleaner, has_evaluation: bool) -> dict[str, by
     if tests:
         files[TESTS] = b"".join(tests)
     folder = cell.folder / "evaluation"
-    if has_evaluation and tests and cell.is_evaluated:
+    is_told = cell.said["state"] in (FINISHED, RUNNING)  # a run that failed has no last evaluation
+    if has_evaluation and tests and cell.is_evaluated and is_told:
         said = _read_json(folder / "evaluation.json", BAD_EVALUATION)
         files[EVALUATION] = canonical(cleaner.value({**said, "config": resolved(said["config"])}))
         files[EPISODES] = _episodes(folder / EPISODES)
