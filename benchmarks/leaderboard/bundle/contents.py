@@ -5,6 +5,7 @@
     evaluation.json    the model that was evaluated last, and its configuration
     episodes.jsonl     a line an episode: {"seed", "return", "length", <metrics>, "actions": [[a_1 … a_N] a step]}
     agent.safetensors  its networks
+    last.safetensors   the networks after the last step, those of the last test; older results have none
 
 Letters: P tests, n episodes of a test, T steps, N agents.
 """
@@ -15,7 +16,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from benchmarks.leaderboard.bundle.manifest import Files
-from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, RUN, TESTS, WEIGHTS
+from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, LAST_WEIGHTS, RUN, TESTS, WEIGHTS
 from benchmarks.leaderboard.bundle.refusal import Refused, harmless
 from benchmarks.leaderboard.bundle.schema import check_form
 from benchmarks.leaderboard.bundle.strict_json import lines
@@ -64,6 +65,7 @@ class RunFiles:
     tests: tuple[TestLine, ...]
     evaluation: Mapping[str, Any] | None  # evaluation.json
     episodes: tuple[Episode, ...]
+    has_last: bool = False  # whether the networks of the last test are there
 
     @property
     def name(self) -> str:
@@ -86,8 +88,9 @@ def read_run(files: Files, folder: str) -> RunFiles:
     check_form("run", run, f"{folder}/{RUN}")
     tests = _read_tests(files, f"{folder}/{TESTS}")
     parts = {name: f"{folder}/{name}" in files for name in (EVALUATION, EPISODES, WEIGHTS)}
-    if any(parts.values()) and not (all(parts.values()) and tests):
-        there = ", ".join(name for name, is_there in parts.items() if is_there)
+    has_last = f"{folder}/{LAST_WEIGHTS}" in files
+    if (has_last or any(parts.values())) and not (all(parts.values()) and tests):
+        there = ", ".join(name for name, is_there in [*parts.items(), (LAST_WEIGHTS, has_last)] if is_there)
         lacking = ", ".join(name for name, is_there in parts.items() if not is_there) or TESTS
         raise Refused(PARTS.format(folder=folder, there=there, lacking=lacking))
     if not all(parts.values()):
@@ -97,7 +100,7 @@ def read_run(files: Files, folder: str) -> RunFiles:
     episodes = _read_episodes(files, f"{folder}/{EPISODES}")
     if len(episodes) != evaluation["n"]:
         raise Refused(COUNT.format(where=f"{folder}/{EPISODES}", given=len(episodes), expected=evaluation["n"]))
-    return RunFiles(folder, run, tests, evaluation, episodes)
+    return RunFiles(folder, run, tests, evaluation, episodes, has_last)
 
 
 def _read_tests(files: Files, where: str) -> tuple[TestLine, ...]:

@@ -305,7 +305,9 @@ def test_a_line_that_is_no_episode_is_found(change: Any, reason: str, right: Fil
     assert reason in refused(edited_line(right, f"{ONE}/episodes.jsonl", 0, change), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\x1b[31mname", "a\u202ename", "a\u061cname", "a\nname", "", "x" * 81])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "a\x1b[31mname", "a\u202ename", "a\u061cname", "a\nname", "", "x" * 81]
+)
 def test_a_submissions_name_that_could_do_harm_is_refused(name: str, right: Files, tmp_path: Path) -> None:
     said = refused(edited(right, "bundle.json", set_to("submission", "name", value=name)), tmp_path)
     assert "submission.name" in said and "\x1b" not in said and "\u202e" not in said
