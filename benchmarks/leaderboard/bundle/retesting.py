@@ -29,10 +29,11 @@ NOT_SO = (
 )
 MANY = "{n} of {of} episodes of tests come out otherwise when their networks play them again, expected at most {most}."
 UNPROVEN = (
-    "last test not proven: {n} of {of} runs lack last.safetensors, the networks of their last test (the first: {run}); "
-    "they were evaluated by an older version. Run their cells again to reach tier 4."
+    "last test not proven: {n} of {of} runs lack last.safetensors, the networks of their last test (the first: {run}), "
+    "as evaluations of older versions do. Run their cells again to reach tier 4."
 )
-PROVEN = "c: {n:,} episodes of {n_tests} tests, the best and the last of {n_runs} runs: the same values{ties}"
+PROVEN = "c: {n:,} episodes of {n_tests} tests, {which} of {n_runs} runs: the same values{ties}"
+BOTH, SOME = "the best and the last", "the best and some of the last"
 
 
 class NotProven(Exception):
@@ -97,7 +98,7 @@ class Retests:
         if self.n_others > most:
             raise Refused(MANY.format(n=self.n_others, of=self.n_episodes, most=most))
         ties = f" ({self.n_others} differ by ties)" if self.n_others else ""
-        return PROVEN.format(n=self.n_episodes, n_tests=self.n_tests, n_runs=self.n_runs, ties=ties)
+        return PROVEN.format(n=self.n_episodes, n_tests=self.n_tests, n_runs=self.n_runs, ties=ties, which=SOME if self.unproven else BOTH)
 
     def unproven_told(self) -> str | None:
         """Which runs' last tests could not be played again, in words; None if all could."""

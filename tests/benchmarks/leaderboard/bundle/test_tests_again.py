@@ -113,6 +113,7 @@ def test_without_its_last_networks_a_last_test_is_not_proven(real: Files, tmp_pa
     found = verified({name: data for name, data in real.items() if not name.endswith(LAST)}, tmp_path)
     assert found.steps[3].state == "not proven" and found.tier == 3 and not found.is_refused
     assert f"last test not proven: {len(lacking)} of 2 runs lack last.safetensors" in found.steps[3].found[-1]
+    assert "c: 8 episodes of 2 tests, the best and some of the last of 2 runs: the same values" in found.steps[3].found
     assert found.cells == {"async:poac-1 vdn": 3} and "not proven" in table(found)
 
 
