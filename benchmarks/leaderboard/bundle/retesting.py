@@ -98,7 +98,8 @@ class Retests:
         if self.n_others > most:
             raise Refused(MANY.format(n=self.n_others, of=self.n_episodes, most=most))
         ties = f" ({self.n_others} differ by ties)" if self.n_others else ""
-        return PROVEN.format(n=self.n_episodes, n_tests=self.n_tests, n_runs=self.n_runs, ties=ties, which=SOME if self.unproven else BOTH)
+        which = SOME if self.unproven else BOTH
+        return PROVEN.format(n=self.n_episodes, n_tests=self.n_tests, n_runs=self.n_runs, which=which, ties=ties)
 
     def unproven_told(self) -> str | None:
         """Which runs' last tests could not be played again, in words; None if all could."""
