@@ -187,7 +187,10 @@ def status(run_dir: Path) -> None:
 @click.option("--seeds-from", default="absolute", show_default=True, help="absolute or held_out.")
 @click.option("--seed", help="Run seed that the episodes belong to; the run's own by default.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write; RUN/evaluation by default.")
-def evaluate(run_dir: Path, model: str, episodes: str, seeds_from: str, seed: str | None, out: Path | None) -> None:
+@click.option("--with-last", is_flag=True, help="Keep the networks of the last test too: last.safetensors.")
+def evaluate(
+    run_dir: Path, model: str, episodes: str, seeds_from: str, seed: str | None, out: Path | None, with_last: bool
+) -> None:
     """Let the saved networks of a run play greedily, and keep every episode with its actions.
 
     \b
@@ -202,7 +205,7 @@ def evaluate(run_dir: Path, model: str, episodes: str, seeds_from: str, seed: st
     number = whole_number("--episodes", episodes, 1, None, "evaluate")
     run_seed = None if seed is None else whole_number("--seed", seed, 0, MAX_SEED, "evaluate")
     try:
-        report = evaluation_report.evaluate_run(run_dir, model, number, seeds_from, out, run_seed)
+        report = evaluation_report.evaluate_run(run_dir, model, number, seeds_from, out, run_seed, with_last)
     except OSError as error:
         click.echo(str(error), err=True)
         sys.exit(1)

@@ -3,6 +3,7 @@
     evaluation.json     which networks (step, and the mean return of the test at that step), which task
     episodes.jsonl      one line an episode: seed, return, length, decisions, metrics, actions
     agent.safetensors   the networks
+    last.safetensors    if asked for: the networks after the run's last step, those of its last test
 """
 
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 import numpy as np
+from torch import Tensor
 
 from async_envs.core.errors import unknown_name
 from async_envs.core.seeding import ABSOLUTE, HELD_OUT, episode_seed
@@ -27,6 +29,7 @@ __all__ = ["Found", "evaluate_run", "find_model", "told"]
 
 SCHEMA = 1
 EVALUATION, EPISODES, WEIGHTS = "evaluation.json", "episodes.jsonl", "agent.safetensors"
+LAST_WEIGHTS = "last.safetensors"
 STREAMS = (ABSOLUTE, HELD_OUT)
 BEST, LAST = "best", "last"
 
@@ -36,6 +39,7 @@ NOTHING_SAVED = "{run}: neither models nor checkpoints lie there. Train with sav
 BAD_BEST = "{path}: damaged ({error}). Evaluate --model last, or resume the run."
 NOT_OURS = "{out}: holds {name!r}, which is no file of an evaluation. Name a folder of its own with --out."
 NOT_A_FOLDER = "{out}: is a file. Name a folder with --out."
+NO_LAST = "%s: the networks of its last test do not lie there; that test cannot be proven to others."
 CHANGED = "%s: its task has changed since it was trained (environment %s, now %s); the task as it is now is played."
 
 
@@ -58,8 +62,9 @@ def evaluate_run(
     seeds_from: str = ABSOLUTE,
     out: Path | str | None = None,
     run_seed: int | None = None,
+    with_last: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate networks of a run greedily and write the three files, all or none.
+    """Evaluate networks of a run greedily and write the files, all or none.
 
     Args:
         run_dir: the run's folder.
@@ -68,6 +73,7 @@ def evaluate_run(
         seeds_from: "absolute" or "held_out".
         out: the folder to write; None takes `evaluation` in the run's folder.
         run_seed: None takes the run's own seed.
+        with_last: keep the networks of the run's last test too, where they still lie in the run; they are not played.
 
     Returns:
         what evaluation.json holds, and "episodes": the episodes played; "folder": where the files lie.
@@ -87,6 +93,7 @@ def evaluate_run(
         raise ValueError(unknown_name("evaluate", "stream of seeds", seeds_from, STREAMS))
     found = find_model(run, model)
     weights = agent_weights(found.folder)
+    last = last_weights(run) if with_last else None
     seed = int(config["seed"]) if run_seed is None else run_seed
     torch.set_num_threads(config["threads"])
     episodes = evaluate(config, weights, [episode_seed(seed, seeds_from, k) for k in range(n_episodes)])
@@ -106,6 +113,8 @@ def evaluate_run(
         (folder / EVALUATION).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         (folder / EPISODES).write_text("".join(map(episode_line, episodes)), encoding="utf-8")
         (folder / WEIGHTS).write_bytes(as_safetensors(weights))
+        if last is not None:
+            (folder / LAST_WEIGHTS).write_bytes(as_safetensors(last))
 
     write_folder(target, fill)
     return {**report, "episodes": episodes, "folder": target}
@@ -116,7 +125,7 @@ def check_out(out: Path) -> Path:
     if out.is_file():
         raise ValueError(NOT_A_FOLDER.format(out=out))
     if out.is_dir():
-        others = sorted(set(os.listdir(out)) - {EVALUATION, EPISODES, WEIGHTS})
+        others = sorted(set(os.listdir(out)) - {EVALUATION, EPISODES, WEIGHTS, LAST_WEIGHTS})
         if others:
             raise ValueError(NOT_OURS.format(out=out, name=others[0]))
     return out
@@ -145,6 +154,19 @@ def find_model(run: Path, model: str) -> Found:
     tests = [r for r in read_records(run) if r["kind"] == "test" and r["t_env"] == step and r["episodes"]]
     returns = [episode["return"] for episode in tests[-1]["episodes"]] if tests else []
     return Found(folder, step, float(np.mean(returns)) if returns else None)
+
+
+def last_weights(run: Path) -> dict[str, Tensor] | None:
+    """The agent's parameters at the run's last test; None, with a warning, if they do not lie there or are damaged."""
+    try:
+        steps = [record["t_env"] for record in read_records(run) if record["kind"] == "test"]
+        for folder in saved_weights(run):
+            if steps and int(folder.name) == steps[-1]:
+                return agent_weights(folder)
+    except ValueError as error:
+        _log.warning("%s", error)
+    _log.warning(NO_LAST, run)
+    return None
 
 
 def _find_best(run: Path) -> Found:

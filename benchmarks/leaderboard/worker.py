@@ -84,7 +84,8 @@ def course(claim: Claim, absolute_episodes: int) -> tuple[str, str | None]:
 def evaluation_command(cell: Cell, n_episodes: int) -> list[str]:
     """What plays the absolute metric: the best model on episodes that no test of the training has seen."""
     words = ["--run", str(cell.run()), "--model", "best", "--episodes", str(n_episodes)]
-    return [sys.executable, "-m", "registry", "evaluate", *words, "--out", str(cell.folder / EVALUATION)]
+    words += ["--with-last", "--out", str(cell.folder / EVALUATION)]
+    return [sys.executable, "-m", "registry", "evaluate", *words]
 
 
 def is_trained(cell: Cell) -> bool:

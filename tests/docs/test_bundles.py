@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks.leaderboard.__main__ import VERBS
+from benchmarks.leaderboard.bundle import duplicates, retesting
 from benchmarks.leaderboard.bundle.limits import LIMITS, MIB
 from benchmarks.leaderboard.bundle.names import BUNDLE, CLAIMS, MANIFEST, OF_A_RUN
 from benchmarks.leaderboard.bundle.origin import SAME_RULES
@@ -30,6 +31,13 @@ def test_every_limit_is_the_one_that_holds() -> None:
     assert f"more than {LIMITS.files:,} files" in WORDS
     assert f"more than {LIMITS.digits} digits" in WORDS and f"more than {LIMITS.depth} levels" in WORDS
     assert f"with probability at most {ERROR:g}" in WORDS
+
+
+def test_every_bound_on_copies_and_ties_is_the_one_that_holds() -> None:
+    assert f"each does {duplicates.ENOUGH} different things or more" in WORDS
+    assert f"{duplicates.NEAREST_OF_A_SEED:.0e} of their size".replace("-04", "-4") in WORDS
+    assert "play 99 in 100 of them" in WORDS and duplicates.TIES == 0.01
+    assert "one in a hundred of all in the bundle" in WORDS and retesting.TIES == 0.01
 
 
 def test_every_command_and_file_exists() -> None:

@@ -205,3 +205,21 @@ def test_a_task_that_has_changed_since_training_is_said(
     monkeypatch.setattr("registry.evaluation_report.environment_of", lambda config: "f" * 64)
     assert 0 == ask("--run", str(folder), "--episodes", "1")[0]
     assert "its task has changed since it was trained" in caplog.text
+
+
+def test_the_networks_of_the_last_test_are_kept_where_asked(folder: Path, steps: list[int]) -> None:
+    """From the checkpoint or, where it is gone, from the models; where both are gone or damaged, without them."""
+    last = max(means(folder))
+    saved = torch.load(folder / f"checkpoints/{last}/state.pt", weights_only=True)["learner"]["agent"]
+    words = ["--run", str(folder), "--episodes", "1", "--with-last", "--out"]
+    for name in ("checkpoint", "models"):
+        assert 0 == ask(*words, name)[0]
+        weights = load_weights(f"{name}/last.safetensors")
+        assert all(torch.equal(saved[each], weights[each]) for each in saved) and len(saved) == len(weights)
+        assert [*FILES, "last.safetensors"] == sorted(path.name for path in Path(name).iterdir())
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    (folder / f"models/{last}/agent.th").write_bytes(b"damaged")
+    assert 0 == ask(*words, "damaged")[0] and read(Path("damaged"))
+    shutil.rmtree(folder / f"models/{last}")
+    assert 0 == ask(*words, "models")[0] and read(Path("models"))
+    assert 0 == ask(*words[:-2], "--out", "unasked")[0] and read(Path("unasked"))

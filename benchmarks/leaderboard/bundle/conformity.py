@@ -1,15 +1,16 @@
 """Whether a run is the run that its protocol asks for: settings, tests, episode seeds, environment."""
 
+from itertools import pairwise
 from typing import Any, Iterator, Mapping, Sequence
 
 from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
 from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.bundle.contents import RunFiles
-from benchmarks.leaderboard.bundle.expected import config_differences, expected_config
+from benchmarks.leaderboard.bundle.expected import config_differences, expected_config, longest_rollout
 from benchmarks.leaderboard.bundle.origin import own_hash, same_rules
 from benchmarks.leaderboard.bundle.refusal import harmless
 from benchmarks.leaderboard.protocol import Protocol, Task
-from benchmarks.leaderboard.results import FAILED, FINISHED, RUNNING
+from benchmarks.leaderboard.results import FAILED, FINISHED, REFUSED, RUNNING
 
 __all__ = ["protocol_reasons", "run_reasons"]
 
@@ -27,11 +28,29 @@ ENVIRONMENT = (
     "{run}: {where}: environment hash {given}…, this code's is {own}…: its task has other rules. Verify with the "
     "commit that it names ({commit})."
 )
+NOT_ACCEPTED = "{run}: the protocol asks for a configuration that is not accepted: {error}"
 SETTING = "{run}: {where}: {name}={given}, the protocol asks for {expected}."
 HOST = "{run}: it ran under the host {given!r}, expected {expected!r}."
-NO_REASON = "{run}: it failed, and no reason is told."
+NO_REASON = "{run}: it {state}, and no reason is told."
+REFUSED_TESTED = "{run}: it is said to have been refused before it began, and holds tests or an evaluation."
+FAILED_EVALUATED = "{run}: it is said to have failed, and holds a last evaluation; only a run that ended well has one."
 NO_TESTS = "{run}: it is said to be finished, and holds no tests."
 ENDS = "{run}: its last test is at step {given}, the protocol asks for {expected}."
+TOO_LONG = (
+    "{run}: its last test is at step {given}, expected at most {most}: the protocol's {t_max} and one rollout of "
+    "{rollout} steps."
+)
+FIRST_LEFT_OUT = (
+    "{run}: its first test is at step {given}, expected within the first rollout ({rollout} steps at most): tests were "
+    "left out or moved."
+)
+TEST_LEFT_OUT = (
+    "{run}: the test at step {step} comes {gap} steps after the one before, expected at most {most} (test_interval "
+    "{interval}, one rollout of {rollout} steps): a test was left out or moved."
+)
+TOO_SOON = (
+    "{run}: the test at step {step} comes {gap} steps after the one before, the protocol asks for {interval} or more."
+)
 N_EPISODES = "{run}: the test at step {step} has {given} episodes, the protocol asks for {expected}."
 SEEDS = (
     "{run}: {where}: its episodes do not have the seeds that seed {seed} gives; they were changed, left out or copied."
@@ -64,18 +83,29 @@ def run_reasons(run: RunFiles, protocol: Protocol) -> list[str]:
     why = protocols.available(tasks[key])
     if why is not None:
         return [NOT_AVAILABLE.format(run=run.name, why=why)]
+    reasons = [*_state_reasons(run, tasks[key]), *_test_reasons(run, protocol), *_evaluation_reasons(run, protocol)]
+    if not (run.run["provenance"] or run.tests):  # it never began, perhaps as its configuration was refused
+        return reasons
+    try:
+        expected = expected_config(protocol, tasks[key], algorithm, seed)
+        rollout = longest_rollout(expected)
+    except ValueError as error:
+        return [*reasons, NOT_ACCEPTED.format(run=run.name, error=error)]
     return [
-        *_state_reasons(run, tasks[key]),
-        *_origin_reasons(run, protocol, tasks[key]),
-        *_test_reasons(run, protocol),
-        *_evaluation_reasons(run, protocol),
+        *reasons,
+        *_origin_reasons(run, tasks[key], expected),
+        *_schedule_reasons(run, protocol, tasks[key], rollout),
     ]
 
 
 def _state_reasons(run: RunFiles, task: Task) -> Iterator[str]:
     state = run.run["state"]
-    if state == FAILED and not run.run["reason"]:
-        yield NO_REASON.format(run=run.name)
+    if state in (FAILED, REFUSED) and not run.run["reason"]:
+        yield NO_REASON.format(run=run.name, state={FAILED: "failed", REFUSED: "was refused"}[state])
+    if state == REFUSED and (run.tests or run.evaluation is not None):
+        yield REFUSED_TESTED.format(run=run.name)
+    if state == FAILED and run.evaluation is not None:
+        yield FAILED_EVALUATED.format(run=run.name)
     if state in (FINISHED, RUNNING) and run.tests and not run.run["provenance"]:
         yield NO_PROVENANCE.format(run=run.name)
     if state != FINISHED:
@@ -86,7 +116,7 @@ def _state_reasons(run: RunFiles, task: Task) -> Iterator[str]:
         yield ENDS.format(run=run.name, given=run.tests[-1].step, expected=task.t_max)
 
 
-def _origin_reasons(run: RunFiles, protocol: Protocol, task: Task) -> Iterator[str]:
+def _origin_reasons(run: RunFiles, task: Task, expected: Mapping[str, Any]) -> Iterator[str]:
     """Configuration and environment of every start, and of the evaluation."""
     starts: list[tuple[str, Mapping[str, Any], str | None]] = [
         (f"start {number}", said["config"], said["environment"])
@@ -97,10 +127,7 @@ def _origin_reasons(run: RunFiles, protocol: Protocol, task: Task) -> Iterator[s
             yield HOST.format(run=run.name, given=harmless(said["host"], 60), expected=EMBEDDED)
     if run.evaluation is not None:
         starts.append(("evaluation.json", run.evaluation["config"], run.evaluation["environment"]))
-    if not starts:
-        return
     commit = run.run["provenance"][-1]["commit"] if run.run["provenance"] else None
-    expected = expected_config(protocol, task, run.run["algorithm"], run.run["seed"])
     own = own_hash(expected)
     for where, config, environment in starts:
         for name, given, asked in config_differences(config, expected):
@@ -124,6 +151,28 @@ def _test_reasons(run: RunFiles, protocol: Protocol) -> Iterator[str]:
         first += n
         for name, before, given in _falls(run, k):
             yield BACKWARDS.format(run=run.name, step=test.step, name=name, before=before, given=given)
+
+
+def _schedule_reasons(run: RunFiles, protocol: Protocol, task: Task, rollout: int) -> Iterator[str]:
+    """Places of tests: one after the first rollout, then one after the first rollout that ends `test_interval` steps or
+    more behind the test before, and one at the end, which alone may come sooner.
+
+    Args:
+        rollout: environment steps of a rollout at most.
+    """
+    if not run.tests:
+        return
+    interval, steps = protocol.test_interval, [test.step for test in run.tests]
+    told = {"run": run.name, "rollout": rollout, "interval": interval}
+    if steps[0] > rollout:
+        yield FIRST_LEFT_OUT.format(**told, given=steps[0])
+    for k, (before, step) in enumerate(pairwise(steps), start=1):
+        if step - before > interval + rollout:
+            yield TEST_LEFT_OUT.format(**told, step=step, gap=step - before, most=interval + rollout)
+        if step - before < interval and k < len(steps) - 1:
+            yield TOO_SOON.format(**told, step=step, gap=step - before)
+    if steps[-1] > task.t_max + rollout:
+        yield TOO_LONG.format(**told, given=steps[-1], most=task.t_max + rollout, t_max=task.t_max)
 
 
 def _falls(run: RunFiles, k: int) -> Iterator[tuple[str, float, float]]:

@@ -5,6 +5,7 @@
     evaluation.json    the model that was evaluated last, and its configuration
     episodes.jsonl     a line an episode: {"seed", "return", "length", <metrics>, "actions": [[a_1 … a_N] a step]}
     agent.safetensors  its networks
+    last.safetensors   the networks after the last step, those of the last test; older results have none
 
 Letters: P tests, n episodes of a test, T steps, N agents.
 """
@@ -15,7 +16,7 @@ from typing import Any, Mapping
 import numpy as np
 
 from benchmarks.leaderboard.bundle.manifest import Files
-from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, RUN, TESTS, WEIGHTS
+from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, LAST_WEIGHTS, RUN, TESTS, WEIGHTS
 from benchmarks.leaderboard.bundle.refusal import Refused, harmless
 from benchmarks.leaderboard.bundle.schema import check_form
 from benchmarks.leaderboard.bundle.strict_json import lines
@@ -30,6 +31,7 @@ PARTS = "{folder}: {there} without {lacking}; an evaluation is three files, and 
 COUNT = "{where}: {given} episodes, evaluation.json says {expected}."
 MOST_ACTIONS = 2**15
 MOST_NAMES = 64
+COUNTED = 2**53  # whole numbers below it are exact as float64, and fit int64
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class RunFiles:
     tests: tuple[TestLine, ...]
     evaluation: Mapping[str, Any] | None  # evaluation.json
     episodes: tuple[Episode, ...]
+    has_last: bool = False  # whether the networks of the last test are there
 
     @property
     def name(self) -> str:
@@ -85,8 +88,9 @@ def read_run(files: Files, folder: str) -> RunFiles:
     check_form("run", run, f"{folder}/{RUN}")
     tests = _read_tests(files, f"{folder}/{TESTS}")
     parts = {name: f"{folder}/{name}" in files for name in (EVALUATION, EPISODES, WEIGHTS)}
-    if any(parts.values()) and not (all(parts.values()) and tests):
-        there = ", ".join(name for name, is_there in parts.items() if is_there)
+    has_last = f"{folder}/{LAST_WEIGHTS}" in files
+    if (has_last or any(parts.values())) and not (all(parts.values()) and tests):
+        there = ", ".join(name for name, is_there in [*parts.items(), (LAST_WEIGHTS, has_last)] if is_there)
         lacking = ", ".join(name for name, is_there in parts.items() if not is_there) or TESTS
         raise Refused(PARTS.format(folder=folder, there=there, lacking=lacking))
     if not all(parts.values()):
@@ -96,7 +100,7 @@ def read_run(files: Files, folder: str) -> RunFiles:
     episodes = _read_episodes(files, f"{folder}/{EPISODES}")
     if len(episodes) != evaluation["n"]:
         raise Refused(COUNT.format(where=f"{folder}/{EPISODES}", given=len(episodes), expected=evaluation["n"]))
-    return RunFiles(folder, run, tests, evaluation, episodes)
+    return RunFiles(folder, run, tests, evaluation, episodes, has_last)
 
 
 def _read_tests(files: Files, where: str) -> tuple[TestLine, ...]:
@@ -118,8 +122,8 @@ def _read_tests(files: Files, where: str) -> tuple[TestLine, ...]:
     return tuple(tests)
 
 
-def _is_whole(value: Any, least: int = 0) -> bool:
-    return type(value) is int and least <= value < 2**64
+def _is_whole(value: Any, below: int = 2**64) -> bool:
+    return type(value) is int and 0 <= value < below
 
 
 def _is_number(value: Any) -> bool:
@@ -129,10 +133,10 @@ def _is_number(value: Any) -> bool:
 def _why_no_test(given: Any) -> str | None:
     if not isinstance(given, dict) or set(given) != TEST_NAMES:
         return f"expected exactly {', '.join(sorted(TEST_NAMES))}"
-    if not _is_whole(given["step"]):
-        return f"step={given['step']!r}, expected a whole number"
-    if given["decisions"] is not None and not _is_whole(given["decisions"]):
-        return f"decisions={given['decisions']!r}, expected a whole number or null"
+    if not _is_whole(given["step"], COUNTED):
+        return f"step={given['step']!r}, expected a whole number below 2**53"
+    if given["decisions"] is not None and not _is_whole(given["decisions"], COUNTED):
+        return f"decisions={given['decisions']!r}, expected a whole number below 2**53, or null"
     if given["wall_s"] is not None and not (_is_number(given["wall_s"]) and given["wall_s"] >= 0):
         return f"wall_s={given['wall_s']!r}, expected seconds or null"
     columns = given["episodes"]

@@ -7,16 +7,16 @@ from typing import Any, Iterator, Mapping
 
 from benchmarks.leaderboard.bundle.refusal import harmless
 from benchmarks.leaderboard.protocol import Protocol, Task
-from registry import checks
+from registry import catalog, checks
 from registry import config as configuration
 from registry.hosts import select
 
-__all__ = ["config_differences", "expected_config"]
+__all__ = ["config_differences", "expected_config", "longest_rollout"]
 
 # What a run may choose for itself: where it runs, what it writes and shows. Results do not depend on any of it.
 FREE = frozenset(
-    "buffer_cpu_only checkpoint_buffer checkpoint_interval checkpoint_path compact_buffer device hypergroup label "
-    "learner_log_interval load_step local_results_path log_interval progress runner_log_interval save_best_model "
+    "buffer_cpu_only checkpoint_buffer checkpoint_interval compact_buffer device hypergroup label "
+    "learner_log_interval local_results_path log_interval progress runner_log_interval save_best_model "
     "save_model save_model_interval threads use_cuda use_tensorboard use_wandb wandb_mode wandb_project "
     "wandb_save_model wandb_team".split()
 )
@@ -41,6 +41,25 @@ def expected_config(protocol: Protocol, task: Task, algorithm: str, seed: int) -
     return config
 
 
+def longest_rollout(config: Mapping[str, Any]) -> int:
+    """Environment steps that one rollout of this configuration has at most; tests come between two rollouts.
+
+    Raises:
+        ValueError: a task or options that are not accepted; one line.
+    """
+    return int(config["batch_size_run"]) * _episode_limit(json.dumps(config["env_args"], sort_keys=True))
+
+
+@lru_cache(maxsize=256)
+def _episode_limit(env_args: str) -> int:
+    from plugins.envs import build_simulator, close_simulator
+
+    simulator = build_simulator(catalog.make, json.loads(env_args), batch_size=1)
+    limit = int(simulator.episode_limit)
+    close_simulator(simulator)
+    return limit
+
+
 @lru_cache(maxsize=256)
 def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
     host = select.choose("embedded")
@@ -53,7 +72,12 @@ def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
 def config_differences(
     given: Mapping[str, Any], expected: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, str]]:
-    """(name, value given, value expected) where they differ; the run's own business is passed over."""
+    """(name, value given, value expected) where they differ; the run's own business is passed over.
+
+    A name that holds a dot differs whatever its value: it would stand for a nested one, which is what is played.
+    """
+    for name, value in _dotted(given):
+        yield harmless(name, 60), harmless(repr(value), 60), "no name with a dot in it"
     theirs, ours = dict(_flat(given)), dict(_flat(expected))
     for name in sorted({*theirs, *ours}):
         if name.partition(".")[0] in FREE:
@@ -61,6 +85,15 @@ def config_differences(
         one, other = theirs.get(name), ours.get(name)
         if one != other or isinstance(one, bool) != isinstance(other, bool):
             yield harmless(name, 60), harmless(repr(one), 60), harmless(repr(other), 60)
+
+
+def _dotted(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Names that hold a dot, at any depth, and their values."""
+    for name, value in config.items():
+        if "." in name:
+            yield name, value
+        if isinstance(value, Mapping):
+            yield from _dotted(value)
 
 
 def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

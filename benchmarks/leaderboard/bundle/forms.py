@@ -61,6 +61,9 @@ def check_forms(files: Files) -> Checked:
         tensors = None
         if run.evaluation is not None:
             tensors = read_weights(files.read(f"{folder}/{names.WEIGHTS}"), f"{folder}/{names.WEIGHTS}", files.limits)
+        if run.has_last:
+            where = f"{folder}/{names.LAST_WEIGHTS}"
+            read_weights(files.read(where), where, files.limits)
         prints.append(finger_print(run, tensors))
         there[run.cell] = (run.run["state"], run.evaluation is not None)
     Refused.unless_empty(reasons)

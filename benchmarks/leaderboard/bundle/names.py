@@ -7,14 +7,15 @@ from typing import Iterable, Mapping
 from benchmarks.leaderboard.bundle.refusal import harmless
 
 __all__ = [
-    "BUNDLE", "CLAIMS", "EPISODES", "EVALUATION", "MANIFEST", "RUN", "TESTS", "WEIGHTS",
+    "BUNDLE", "CLAIMS", "EPISODES", "EVALUATION", "LAST_WEIGHTS", "MANIFEST", "RUN", "TESTS", "WEIGHTS",
     "looks_pickled", "name_reasons", "run_folder",
 ]  # fmt: skip
 
 MANIFEST, BUNDLE, CLAIMS = "manifest.json", "bundle.json", "claims.json"
 RUN, TESTS = "run.json", "tests.jsonl"
 EVALUATION, EPISODES, WEIGHTS = "evaluation.json", "episodes.jsonl", "agent.safetensors"
-OF_A_RUN = (RUN, TESTS, EVALUATION, EPISODES, WEIGHTS)
+LAST_WEIGHTS = "last.safetensors"
+OF_A_RUN = (RUN, TESTS, EVALUATION, EPISODES, WEIGHTS, LAST_WEIGHTS)
 
 _SEGMENT = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _RUN = re.compile(

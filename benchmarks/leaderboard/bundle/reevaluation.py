@@ -7,28 +7,36 @@ b. On fresh episodes, drawn by whoever verifies, the mean return is compatible w
    of the difference of the two means (Pitman, Journal of the Royal Statistical Society Supplement 4, 1937), exact for
    any distribution of returns, at level ERROR / number of runs (Bonferroni). So a bundle whose numbers are right is
    refused with probability at most ERROR.
+c. The tests that claims are made from come out as recorded (`retesting`).
+d. On the fresh episodes, which are the same for all networks of a task, no two runs' networks act alike (`duplicates`).
 """
 
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil, sqrt
 from statistics import NormalDist
-from typing import Any
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
 import numpy as np
 
 from async_envs.core.seeding import HELD_OUT, episode_seed
+from benchmarks.leaderboard.bundle.contents import RunFiles
+from benchmarks.leaderboard.bundle.duplicates import alike, played_by, players_told
 from benchmarks.leaderboard.bundle.manifest import Files
 from benchmarks.leaderboard.bundle.names import WEIGHTS
 from benchmarks.leaderboard.bundle.reading import About
 from benchmarks.leaderboard.bundle.refusal import Refused
 from benchmarks.leaderboard.bundle.replaying import Teller, evaluated_runs
+from benchmarks.leaderboard.bundle.retesting import TIES, NotProven, Retests
 from benchmarks.leaderboard.bundle.weights import read_weights
+
+if TYPE_CHECKING:
+    from plugins.runners.playing import Episode
 
 __all__ = ["ERROR", "HeldOut", "compatible", "evaluate_again", "fresh_seed"]
 
 ERROR = 0.01  # probability that a bundle whose numbers are right is refused by (b), over all its runs
-TIES = 0.01  # share of episodes that ties may change
 FEWEST = 100  # fresh episodes, where fewer were recorded
 OBVIOUS = 2.0  # standard errors up to which two means need no test: p is far above any level used
 AT_ONCE = 2_000_000  # numbers permuted together
@@ -62,53 +70,98 @@ def fresh_seed() -> int:
 
 
 def evaluate_again(files: Files, about: About, n_runs: int, seed: int, tell: Teller) -> tuple[str, ...]:
-    """Both parts of tier 4.
+    """All parts of tier 4.
 
     Args:
         n_runs: runs with an evaluation.
         seed: of the fresh episodes.
 
     Raises:
-        Refused: networks that do not fit, that act differently, or that are not as good on fresh episodes.
+        Refused: networks that do not fit, that act differently, that are not as good on fresh episodes, that get other
+            returns in the tests, or that are another run's.
+        NotProven: none of these, but the networks of some last tests are not there.
     """
     from registry import evaluation
 
-    level = ERROR / n_runs
-    rng = np.random.default_rng(seed)
-    n_same = n_ties = n_fresh = 0
-    smallest, furthest = 1.0, 0.0
-    for number, run in enumerate(evaluated_runs(files, about)):
+    found, tests, players = _Found(n_runs, np.random.default_rng(seed)), Retests(), []
+    for run in evaluated_runs(files, about):
         assert run.evaluation is not None
         where = f"{run.folder}/{WEIGHTS}"
         tensors, config = read_weights(files.read(where), where, files.limits), run.evaluation["config"]
         n = max(len(run.episodes), FEWEST)
-        fresh = [episode_seed(seed, f"{HELD_OUT}/{number}", k) for k in range(n)]
-        try:
+        fresh = [episode_seed(seed, f"{HELD_OUT}/{run.run['task']}", k) for k in range(n)]
+        with _playable(run):
             again = evaluation.evaluate(config, tensors, [each.seed for each in run.episodes])
             held_out = evaluation.evaluate(config, tensors, fresh)
-        except (ValueError, KeyError, TypeError, RuntimeError, FloatingPointError) as error:
-            raise Refused(NOT_PLAYED.format(run=run.name, error=error)) from error
+        found.add(run, again, held_out)
+        with _playable(run):
+            tests.add(files, run, tensors)
+        players.append(played_by(run, [each.actions for each in held_out]))
+        tell(f"networks played again: {run.name}")
+    Refused.unless_empty(alike(players))
+    lines = (*found.told(seed), tests.told(), f"d: {players_told(players)}")
+    unproven = tests.unproven_told()
+    if unproven is not None:
+        raise NotProven((*lines, unproven))
+    return lines
+
+
+@contextmanager
+def _playable(run: RunFiles) -> Iterator[None]:
+    """Turns what networks that do not fit raise into a refusal."""
+    try:
+        yield
+    except Refused:
+        raise
+    except (ValueError, KeyError, TypeError, RuntimeError, FloatingPointError) as error:
+        raise Refused(NOT_PLAYED.format(run=run.name, error=error)) from error
+
+
+class _Found:
+    """What (a) and (b) have found so far.
+
+    Args:
+        n_runs: runs with an evaluation.
+        rng: of the permutations.
+    """
+
+    def __init__(self, n_runs: int, rng: np.random.Generator):
+        self._n_runs, self._rng, self._level = n_runs, rng, ERROR / n_runs
+        self._n_same = self._n_ties = self._n_fresh = 0
+        self._smallest, self._furthest = 1.0, 0.0
+
+    def add(self, run: RunFiles, again: Sequence["Episode"], held_out: Sequence["Episode"]) -> None:
+        """Compare a run's recorded episodes with the same ones, and with fresh ones, as its networks play them.
+
+        Raises:
+            Refused: they act differently, or are not as good.
+        """
         others = [
             one.seed for one, other in zip(run.episodes, again, strict=True)
             if not np.array_equal(one.actions, other.actions) or dict(one.values) != dict(other.values)
         ]  # fmt: skip
         if len(others) > TIES * len(run.episodes):
             raise Refused(NOT_THE_SAME.format(run=run.name, n=len(others), of=len(run.episodes), seed=others[0]))
-        given = np.array([each.values["return"] for each in run.episodes])
-        found = compatible(run.name, given, np.array([each.values["return"] for each in held_out]), level, rng)
-        if found.p < level:
-            raise Refused(NOT_AS_GOOD.format(level=level, **vars(found)))
-        n_same, n_ties, n_fresh = n_same + len(again) - len(others), n_ties + len(others), n_fresh + n
-        smallest, furthest = min(smallest, found.p), max(furthest, noticeable(given, n, level))
-        tell(f"networks played again: {run.name}")
-    ties = f" ({n_ties} differ by ties)" if n_ties else ""
-    least = f"{smallest:.2g}" if smallest < 1 else "not small"
-    return (
-        f"a: {n_same:,} recorded episodes of {n_runs} runs: the same actions and values{ties}",
-        f"b: {n_fresh:,} fresh episodes (seed {seed}): mean returns compatible; permutation test, level "
-        f"{ERROR:g} / {n_runs} runs, smallest p {least}; a right bundle is refused with probability at most {ERROR:g}; "
-        f"means {furthest:.3g} apart are noticed with probability {POWER:g}",
-    )
+        given, fresh = (np.array([each.values["return"] for each in part]) for part in (run.episodes, held_out))
+        found = compatible(run.name, given, fresh, self._level, self._rng)
+        if found.p < self._level:
+            raise Refused(NOT_AS_GOOD.format(level=self._level, **vars(found)))
+        self._n_same += len(again) - len(others)
+        self._n_ties += len(others)
+        self._n_fresh += found.n
+        self._smallest = min(self._smallest, found.p)
+        self._furthest = max(self._furthest, noticeable(given, found.n, self._level))
+
+    def told(self, seed: int) -> tuple[str, str]:
+        """What was found, in words."""
+        ties = f" ({self._n_ties} differ by ties)" if self._n_ties else ""
+        least = f"{self._smallest:.2g}" if self._smallest < 1 else "not small"
+        return (
+            f"a: {self._n_same:,} recorded episodes of {self._n_runs} runs: the same actions and values{ties}",
+            f"b: {self._n_fresh:,} fresh episodes (seed {seed}): mean returns compatible; permutation test, level "
+            f"{ERROR:g} / {self._n_runs} runs, smallest p {least}; a right bundle is refused with probability at most "
+            f"{ERROR:g}; means {self._furthest:.3g} apart are noticed with probability {POWER:g}",
+        )
 
 
 def compatible(run: str, given: np.ndarray, fresh: np.ndarray, level: float, rng: np.random.Generator) -> HeldOut:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 
-from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, RUN, TESTS, WEIGHTS
+from benchmarks.leaderboard.bundle.names import EPISODES, EVALUATION, LAST_WEIGHTS, RUN, TESTS, WEIGHTS
 from benchmarks.leaderboard.bundle.privacy import Cleaner
 from benchmarks.leaderboard.bundle.refusal import Refused
 from benchmarks.leaderboard.bundle.schema import check_form
@@ -145,11 +145,14 @@ def pack_run(cell: Cell, cleaner: Cleaner, has_evaluation: bool) -> dict[str, by
     if tests:
         files[TESTS] = b"".join(tests)
     folder = cell.folder / "evaluation"
-    if has_evaluation and tests and cell.is_evaluated:
+    is_told = cell.said["state"] in (FINISHED, RUNNING)  # a run that failed has no last evaluation
+    if has_evaluation and tests and cell.is_evaluated and is_told:
         said = _read_json(folder / "evaluation.json", BAD_EVALUATION)
         files[EVALUATION] = canonical(cleaner.value({**said, "config": resolved(said["config"])}))
         files[EPISODES] = _episodes(folder / EPISODES)
         files[WEIGHTS] = (folder / WEIGHTS).read_bytes()
+        if (folder / LAST_WEIGHTS).is_file():  # an evaluation of an older version lacks it
+            files[LAST_WEIGHTS] = (folder / LAST_WEIGHTS).read_bytes()
     return files
 
 

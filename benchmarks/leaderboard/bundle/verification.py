@@ -20,12 +20,14 @@ from benchmarks.leaderboard.bundle.recomputing import evaluation_reasons
 from benchmarks.leaderboard.bundle.reevaluation import evaluate_again, fresh_seed
 from benchmarks.leaderboard.bundle.refusal import Refused, harmless
 from benchmarks.leaderboard.bundle.replaying import Teller, replay_actions
+from benchmarks.leaderboard.bundle.retesting import NotProven
 
 __all__ = ["HIGHEST", "TIERS", "Step", "Verification", "table", "verify", "write_record"]
 
 TIERS = ("", "schema-checked", "recomputed from raw", "actions replayed", "weights re-evaluated")
 HIGHEST = len(TIERS) - 1
-PASSED, REFUSED, NOTHING, NOT_REACHED, NOT_ASKED = "passed", "REFUSED", "nothing to check", "not reached", "not asked"
+PASSED, REFUSED, NOT_PROVEN = "passed", "REFUSED", "not proven"
+NOTHING, NOT_REACHED, NOT_ASKED = "nothing to check", "not reached", "not asked"
 SCHEMA = 1
 NO_EVALUATIONS = "the bundle holds no last evaluations (the protocol asks for {n} episodes)"
 WIDTH = 118
@@ -133,6 +135,8 @@ def _run(steps: list[Step], tier: int, check: Callable[[], tuple[str, ...]]) -> 
         found, state = check(), PASSED
     except Refused as error:
         found, state = error.reasons, REFUSED
+    except NotProven as error:
+        found, state = error.found, NOT_PROVEN
     steps.append(Step(tier, state, found, round(time.monotonic() - began, 1)))
     return state == PASSED
 
@@ -183,7 +187,7 @@ def write_record(found: Verification, path: Path) -> None:
 def table(found: Verification) -> str:
     """The tiers and what each found, for a terminal."""
     head = max(len(f"{tier} {name}") for tier, name in enumerate(TIERS))
-    states = max(len(state) for state in (PASSED, REFUSED, NOTHING, NOT_REACHED, NOT_ASKED))
+    states = max(len(state) for state in (PASSED, REFUSED, NOT_PROVEN, NOTHING, NOT_REACHED, NOT_ASKED))
     rows = [f"{'tier':{head}}  {'result':{states}}  found"]
     for step in found.steps:
         before = f"{f'{step.tier} {TIERS[step.tier]}':{head}}  {step.state:{states}}  "

@@ -30,7 +30,7 @@ def command(bundle: Path, highest: int, seed: int | None, record: Path | None) -
     1 schema-checked        form, sizes, hashes, seed sets, settings, environments; no run told twice
     2 recomputed from raw   every claimed number is made again from the test episodes
     3 actions replayed      the last evaluations' actions give the recorded values
-    4 weights re-evaluated  the networks act as recorded, and are as good on fresh episodes
+    4 weights re-evaluated  the networks act and test as recorded, and are as good on fresh episodes
 
     The first tier that refuses ends it. Nothing is unpacked, and nothing in a bundle is run. Exit status 1 if it is
     refused. What was found is written beside the bundle as JSON.

@@ -117,5 +117,5 @@ def assert_same_cell(one: Cell, other: Cell) -> None:
     assert runs[0] is not None and runs[1] is not None
     assert "1" == runs[1].name and not is_held(other)
     assert story(runs[0]) == story(runs[1]) and columns(runs[0]) == columns(runs[1])
-    for name in ("episodes.jsonl", "agent.safetensors"):
+    for name in ("episodes.jsonl", "agent.safetensors", "last.safetensors"):
         assert (one.folder / "evaluation" / name).read_bytes() == (other.folder / "evaluation" / name).read_bytes()

@@ -188,8 +188,9 @@ def test_after_training_comes_the_absolute_metric(
     assert (FAILED, "absolute metric: exit status 1: no best model") == (
         (book := read_book(cell.folder)) and book.state, book and book.reason
     )  # fmt: skip
-    given = ["--run", str(run), "--model", "best", "--episodes", "16", "--out", str(cell.folder / "evaluation")]
-    assert ["-m", "registry", "evaluate", *given] == commands[0][1:]
+    given = ["--run", str(run), "--model", "best", "--episodes", "16", "--with-last"]
+    out = ["--out", str(cell.folder / "evaluation")]
+    assert ["-m", "registry", "evaluate", *given, *out] == commands[0][1:]
     assert (run / "checkpoints").exists()
 
 

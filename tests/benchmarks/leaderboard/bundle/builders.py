@@ -12,11 +12,15 @@ from safetensors.torch import save
 
 from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
 from benchmarks.leaderboard import protocol as protocols
+from benchmarks.leaderboard.bundle.archive import FolderArchive
+from benchmarks.leaderboard.bundle.claims import make_claims
 from benchmarks.leaderboard.bundle.expected import expected_config
-from benchmarks.leaderboard.bundle.manifest import make_manifest
+from benchmarks.leaderboard.bundle.limits import LIMITS
+from benchmarks.leaderboard.bundle.manifest import make_manifest, open_files
 from benchmarks.leaderboard.bundle.names import MANIFEST
 from benchmarks.leaderboard.bundle.origin import own_hash
 from benchmarks.leaderboard.bundle.packing import Submission, pack
+from benchmarks.leaderboard.bundle.reading import bundle_results
 from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.protocol import Protocol, Task
 from benchmarks.leaderboard.results import FAILED, FINISHED, NOT_RUN, RUNNING, cell_folder
@@ -124,6 +128,12 @@ def folder_with(files: Files, folder: Path, signed: bool = True) -> Path:
         names = [name for name in files if name != MANIFEST]
         (folder / MANIFEST).write_bytes(make_manifest({name: folder / name for name in names}))
     return folder
+
+
+def reclaimed(files: Files, folder: Path) -> Files:
+    """The files with the claims that their raw values give, as a forger would make them."""
+    claims = make_claims(bundle_results(open_files(FolderArchive(folder_with(files, folder), LIMITS), LIMITS)))
+    return {**files, "claims.json": canonical(claims)}
 
 
 def edited(files: Files, name: str, change: Callable[[Any], None]) -> Files:

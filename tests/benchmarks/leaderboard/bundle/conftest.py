@@ -39,9 +39,9 @@ def right(right_bundle: Path) -> Files:
 
 @pytest.fixture(scope="session")
 def real_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder of two runs that were trained and evaluated, each a second long."""
+    """A results folder of two runs that were trained, tested three times and evaluated, each a few seconds long."""
     results = tmp_path_factory.mktemp("real") / "results"
-    protocol = small_protocol(algorithms=("vdn",), tasks={"async:poac-1": 120}, settings=REAL, absolute_episodes=6)
+    protocol = small_protocol(algorithms=("vdn",), tasks={"async:poac-1": 1000}, settings=REAL, absolute_episodes=6)
     results.mkdir()
     (results / "protocol.json").write_text(json.dumps(protocols.as_dict(protocol)))
     for cell in cells_of(protocol, results):
@@ -51,7 +51,7 @@ def real_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert train([*flags, *words, f"local_results_path={cell.folder}", "progress=False"]) == 0
         run = cell.run()
         assert run is not None
-        evaluate_run(run, "best", protocol.absolute_episodes, out=cell.folder / "evaluation")
+        evaluate_run(run, "best", protocol.absolute_episodes, out=cell.folder / "evaluation", with_last=True)
         place = run.relative_to(cell.folder).as_posix()
         write_book(cell.folder, Book(cell.task.key, cell.algorithm, cell.seed, FINISHED, None, 1, place, "w", 1.0, 2.0))
     return results

@@ -58,10 +58,10 @@ def test_a_changed_number_of_any_document_is_refused_whoever_signed_it(
         column = data.draw(st.sampled_from(["return", "seed"]))
         k = data.draw(st.integers(0, 3))
 
-        def change(value: Any) -> None:
+        def add_one(value: Any) -> None:
             value["episodes"][column][k] += 1
 
-        files = edited_line(right, name, line, change)
+        files = edited_line(right, name, line, add_one)
         if column == "return" and line < 3:  # between the first and the last test only the best one can be checked
             return
     else:
@@ -76,8 +76,8 @@ def test_a_changed_number_of_any_document_is_refused_whoever_signed_it(
     assert found.is_refused, table(found)
 
 
-FREE = ("checkpoint_interval", "learner_log_interval", "log_interval", "runner_log_interval", "load_step",
-        "save_model_interval", "threads")  # fmt: skip
+FREE = ("checkpoint_interval", "learner_log_interval", "log_interval", "runner_log_interval", "save_model_interval",
+        "threads")  # fmt: skip
 
 
 def numbers(value: Any, path: tuple[Any, ...] = ()) -> Any:

@@ -10,6 +10,7 @@ from safetensors.torch import load, save
 
 from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
 from benchmarks.leaderboard.bundle import origin
+from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.bundle.verification import table, verify
 from tests.benchmarks.leaderboard.bundle.builders import (
     TASK,
@@ -304,7 +305,9 @@ def test_a_line_that_is_no_episode_is_found(change: Any, reason: str, right: Fil
     assert reason in refused(edited_line(right, f"{ONE}/episodes.jsonl", 0, change), tmp_path)
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\x1b[31mname", "a\u202ename", "a\nname", "", "x" * 81])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "a\x1b[31mname", "a\u202ename", "a\u061cname", "a\nname", "", "x" * 81]
+)
 def test_a_submissions_name_that_could_do_harm_is_refused(name: str, right: Files, tmp_path: Path) -> None:
     said = refused(edited(right, "bundle.json", set_to("submission", "name", value=name)), tmp_path)
     assert "submission.name" in said and "\x1b" not in said and "\u202e" not in said
@@ -315,3 +318,82 @@ def test_a_document_with_something_more_is_refused(right: Files, tmp_path: Path)
         said = refused(edited(right, name, set_to("trojan", value=1)), tmp_path)
         assert f"{name}: the whole of it: Additional properties" in said
         assert "schema" in refused(edited(right, name, set_to("schema", value=2)), tmp_path)
+
+
+# tier 1: what the configuration means, where tests stand, how a run ended
+
+
+def test_a_dotted_name_cannot_hide_a_nested_value(right: Files, tmp_path: Path) -> None:
+    def hide(config: Any) -> None:
+        config["env_args.vsp"] = config["env_args"]["vsp"]
+        config["env_args"]["vsp"] = not config["env_args"]["vsp"]
+
+    for name, place in (("run.json", ("provenance", 0, "config")), ("evaluation.json", ("config",))):
+        def change(document: Any) -> None:
+            for part in place:
+                document = document[part]
+            hide(document)
+
+        said = refused(edited(right, f"{ONE}/{name}", change), tmp_path)
+        assert "env_args.vsp=" in said and "the protocol asks for no name with a dot in it" in said
+    nested = edited(right, f"{ONE}/run.json", set_to("provenance", 0, "config", "env_args", "a.b", value=None))
+    assert "a.b=None, the protocol asks for no name with a dot in it" in refused(nested, tmp_path)
+
+
+@pytest.mark.parametrize("setting, value", [("checkpoint_path", "elsewhere/models"), ("load_step", 5_000_000)])
+def test_a_run_that_began_with_other_networks_is_found(
+    setting: str, value: Any, right: Files, tmp_path: Path
+) -> None:
+    files = edited(right, f"{ONE}/run.json", set_to("provenance", 0, "config", setting, value=value))
+    assert f"start 1: {setting}={value!r}, the protocol asks for" in refused(files, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "steps, reason",
+    [
+        ((0, 300), "the test at step 300 comes 300 steps after the one before, expected at most"),
+        ((200, 300), "its first test is at step 200, expected within the first rollout"),
+        ((0, 100, 200, 300_000), "its last test is at step 300000, expected at most"),
+        ((0, 50, 100, 200, 300), "the test at step 50 comes 50 steps after the one before, the protocol asks for 100"),
+    ],
+)
+def test_tests_that_are_not_where_the_protocol_has_them_are_found(
+    steps: tuple[int, ...], reason: str, right: Files, tmp_path: Path
+) -> None:
+    """Even if the episodes that are left have the seeds that they would have."""
+    line = json.loads(right[f"{ONE}/tests.jsonl"].splitlines()[0])
+    tests = []
+    for k, step in enumerate(steps):
+        seeds = [episode_seed(1, TEST, 4 * k + j) for j in range(4)]
+        told = {"step": step, "decisions": step, "wall_s": float(step)}
+        tests.append(canonical({**line, **told, "episodes": {**line["episodes"], "seed": seeds}}))
+    assert reason in refused({**right, f"{ONE}/tests.jsonl": b"".join(tests)}, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["step", "decisions"])
+@pytest.mark.parametrize("value", [2**53, 2**63])
+def test_a_step_that_no_table_can_hold_is_refused(name: str, value: int, right: Files, tmp_path: Path) -> None:
+    files = edited_line(right, f"{ONE}/tests.jsonl", 3, set_to(name, value=value))
+    assert f"{name}={value}, expected a whole number below 2**53" in refused(files, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "state, reason, expected",
+    [
+        ("refused", "x", "said to have been refused before it began, and holds tests or an evaluation"),
+        ("refused", None, "it was refused, and no reason is told"),
+        ("failed", "x", "said to have failed, and holds a last evaluation"),
+        ("failed", None, "it failed, and no reason is told"),
+    ],
+)
+def test_a_run_that_did_not_end_well_has_a_reason_and_no_evaluation(
+    state: str, reason: str | None, expected: str, right: Files, tmp_path: Path
+) -> None:
+    files = edited(right, f"{ONE}/run.json", set_to("state", value=state))
+    assert expected in refused(edited(files, f"{ONE}/run.json", set_to("reason", value=reason)), tmp_path)
+
+
+def test_a_protocols_name_does_not_end_in_a_line_feed(right: Files, tmp_path: Path) -> None:
+    files = edited(right, "bundle.json", set_to("protocol", "name", value="paper\n"))
+    said = refused(files, tmp_path)
+    assert "its protocol is not accepted" in said and "does not match" in said

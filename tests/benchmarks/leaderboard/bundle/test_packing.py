@@ -82,6 +82,28 @@ def test_failed_runs_are_told_with_their_reasons(tmp_path: Path) -> None:
     assert states["qmix", 2] == "failed"
 
 
+def test_a_failed_run_is_told_without_an_evaluation(tmp_path: Path) -> None:
+    """One that an earlier attempt left is not packed; tier 1 would refuse it."""
+    results = write_results(tmp_path / "results")
+    cell = next(results.glob("cells/*/vdn/seed-2"))
+    said = json.loads((cell / "cell.json").read_text())
+    (cell / "cell.json").write_text(json.dumps({**said, "state": "failed", "reason": "no more disk"}))
+    bundle = submit(results, tmp_path / "bundle.zip")
+    named = [name for name in files_of(bundle) if "vdn/seed-2" in name]
+    assert sorted(name.rpartition("/")[2] for name in named) == ["run.json", "tests.jsonl"]
+    assert verify(bundle, 2).tier == 2
+
+
+def test_the_networks_of_the_last_test_are_packed_where_they_are(right_results: Path, tmp_path: Path) -> None:
+    results = Path(shutil.copytree(right_results, tmp_path / "results"))
+    evaluation = next(results.glob("cells/*/vdn/seed-2")) / "evaluation"
+    shutil.copy(evaluation / "agent.safetensors", evaluation / "last.safetensors")
+    files = files_of(submit(results, tmp_path / "bundle.zip"))
+    last = [name for name in files if name.endswith("last.safetensors")]
+    assert last == ["runs/async-tabular-relay/vdn/seed-2/last.safetensors"]
+    assert files[last[0]] == (evaluation / "last.safetensors").read_bytes()
+
+
 def test_incomplete_seed_sets_are_refused(tmp_path: Path) -> None:
     states = {(TASK, "qmix", 2): "not run", (TASK, "vdn", 1): "running"}
     results = write_results(tmp_path / "results", states=states)
