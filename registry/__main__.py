@@ -191,7 +191,7 @@ def status(run_dir: Path) -> None:
 def evaluate(
     run_dir: Path, model: str, episodes: str, seeds_from: str, seed: str | None, out: Path | None, with_last: bool
 ) -> None:
-    """Let the saved networks of a run play greedily, and keep every episode with its actions.
+    """Let the saved networks of a run play as in its tests, and keep every episode with its actions.
 
     \b
     python -m registry evaluate --run results/sacred/mvd/async-poac-1/1 --model best --episodes 320

@@ -64,7 +64,7 @@ def evaluate_run(
     run_seed: int | None = None,
     with_last: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate networks of a run greedily and write the files, all or none.
+    """Evaluate networks of a run, without exploration, and write the files, all or none.
 
     Args:
         run_dir: the run's folder.

@@ -30,7 +30,7 @@ _TAIL = len(b', "crc": "00000000"}\n')
 
 @dataclass(frozen=True)
 class Test:
-    """Episodes played greedily at one moment of a run."""
+    """Test episodes at one moment of a run."""
 
     __test__: ClassVar[bool] = False  # no test of pytest's
 

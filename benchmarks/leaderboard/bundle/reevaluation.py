@@ -1,4 +1,4 @@
-"""Tier 4: the networks, played greedily again, do what was recorded; on fresh episodes they are as good.
+"""Tier 4: the networks, played again, do what was recorded; on fresh episodes they are as good.
 
 a. On the recorded seeds, actions and values are those recorded. Networks are evaluated in double precision, so that
    only ties between actions below about 1e-12 can fall out differently on another machine: one episode in a hundred
