@@ -178,6 +178,7 @@ def at_most_free_memory(row: Row, n_agents: int, n_steps: int) -> Iterator[None]
     """
     import resource  # POSIX
 
+    torch.optim.Adam([nn.Parameter(torch.zeros(1))])  # imports what torch leaves until an optimiser is made
     free = FREE_SHARE * psutil.virtual_memory().available
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = psutil.Process().memory_info().vms + int(free)

@@ -66,10 +66,10 @@ def test_a_changed_number_of_any_document_is_refused_whoever_signed_it(
             return
     else:
         value = json.loads(right[name])
-        places = list(numbers(value))
-        path = data.draw(st.sampled_from(places))
-        change = set_to(*path, value=data.draw(st.integers(10, 99)))
-        files = edited(right, name, change)
+        places = dict(numbers(value))
+        path = data.draw(st.sampled_from(list(places)))
+        other = data.draw(st.integers(10, 99).filter(lambda number: number != places[path]))
+        files = edited(right, name, set_to(*path, value=other))
         if path[-1] in FREE or path[0] == "config" and path[-1] == "seed":
             return
     found = verify(folder_with(files, tmp_path / "changed"), 2)
@@ -81,7 +81,7 @@ FREE = ("checkpoint_interval", "learner_log_interval", "log_interval", "runner_l
 
 
 def numbers(value: Any, path: tuple[Any, ...] = ()) -> Any:
-    """Paths of the numbers of a document."""
+    """(path, number) of the numbers of a document."""
     if isinstance(value, dict):
         for name, below in value.items():
             yield from numbers(below, (*path, name))
@@ -89,7 +89,7 @@ def numbers(value: Any, path: tuple[Any, ...] = ()) -> Any:
         for k, below in enumerate(value):
             yield from numbers(below, (*path, k))
     elif type(value) in (int, float):
-        yield path
+        yield path, value
 
 
 def test_a_bundle_signed_anew_without_a_change_is_the_same_bundle(right: Files, tmp_path: Path) -> None:
