@@ -96,6 +96,7 @@ class PolicyMAC(AsyncMAC):
             rows: [b] int64, the episodes' places in `hidden_states`.
         """
         device = self.hidden_states.device
+        places = rows.cpu().numpy()
         rows, avail = rows.to(device), avail.to(device)
         deciding = self._deciding(avail)
         last = self._last_decided[rows]
@@ -107,9 +108,7 @@ class PolicyMAC(AsyncMAC):
             logits, stepped = self.agent(inputs, hidden)
             self.hidden_states[rows] = torch.where(deciding.unsqueeze(2), stepped.view(hidden.shape), hidden)
         logits_now = logits.view(*deciding.shape, -1).cpu().numpy()
-        actions = self.action_selector.select(
-            logits_now, avail.cpu().numpy(), t_env, test_mode, rows.cpu().numpy()
-        )
+        actions = self.action_selector.select(logits_now, avail.cpu().numpy(), t_env, test_mode, places)
         self._last_decided[rows] = torch.where(deciding, torch.as_tensor(actions, device=device), last)
         return actions
 
