@@ -3,6 +3,7 @@
 import json
 from copy import deepcopy
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Iterator, Mapping
 
 from benchmarks.leaderboard.bundle.refusal import harmless
@@ -20,6 +21,7 @@ FREE = frozenset(
     "save_model save_model_interval threads use_cuda use_tensorboard use_wandb wandb_mode wandb_project "
     "wandb_save_model wandb_team".split()
 )
+IMPLIED = Path(__file__).resolve().parent / "implied_settings.json"
 
 
 def expected_config(protocol: Protocol, task: Task, algorithm: str, seed: int) -> dict[str, Any]:
@@ -75,16 +77,25 @@ def config_differences(
     """(name, value given, value expected) where they differ; the run's own business is passed over.
 
     A name that holds a dot differs whatever its value: it would stand for a nested one, which is what is played.
+    Settings come and go between versions: a name that one of the two lacks counts as the value that
+    `implied_settings.json` lists for it.
     """
     for name, value in _dotted(given):
         yield harmless(name, 60), harmless(repr(value), 60), "no name with a dot in it"
-    theirs, ours = dict(_flat(given)), dict(_flat(expected))
+    theirs, ours, implied = dict(_flat(given)), dict(_flat(expected)), _implied()
     for name in sorted({*theirs, *ours}):
         if name.partition(".")[0] in FREE:
             continue
-        one, other = theirs.get(name), ours.get(name)
+        one, other = (config.get(name, implied.get(name)) for config in (theirs, ours))
         if one != other or isinstance(one, bool) != isinstance(other, bool):
             yield harmless(name, 60), harmless(repr(one), 60), harmless(repr(other), 60)
+
+
+@lru_cache(maxsize=1)
+def _implied() -> dict[str, Any]:
+    """Setting -> value that a version without it stood for."""
+    listed: dict[str, dict[str, Any]] = json.loads(IMPLIED.read_text(encoding="utf-8"))
+    return {name: entry["value"] for name, entry in listed.items()}
 
 
 def _dotted(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

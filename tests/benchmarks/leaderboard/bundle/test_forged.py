@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save
 
 from async_envs.core.seeding import ABSOLUTE, TEST, episode_seed
-from benchmarks.leaderboard.bundle import origin
+from benchmarks.leaderboard.bundle import expected, origin
 from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.bundle.verification import table, verify
 from tests.benchmarks.leaderboard.bundle.builders import (
@@ -211,6 +211,22 @@ def test_a_setting_that_the_protocol_does_not_ask_for_is_found(
 ) -> None:
     files = edited(right, f"{ONE}/run.json", set_to("provenance", 0, "config", setting, value=value))
     assert f"seed 1: start 1: {setting}={value!r}, the protocol asks for" in refused(files, tmp_path)
+
+
+def test_a_setting_that_one_version_lacks_counts_as_what_is_listed(
+    right: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = ("provenance", 0, "config")
+    younger = edited(right, f"{ONE}/run.json", set_to(*place, "a_later_one", value=True))
+    older = edited(right, f"{ONE}/run.json", lambda said: said["provenance"][0]["config"].pop("double_q"))
+    assert "a_later_one=True, the protocol asks for None" in refused(younger, tmp_path)
+    assert "double_q=None, the protocol asks for True" in refused(older, tmp_path)
+    monkeypatch.setattr(expected, "_implied", lambda: {"a_later_one": True, "double_q": True})
+    for name, files in {"younger": younger, "older": older}.items():
+        assert verify(folder_with(files, tmp_path / name), 2).tier == 2
+    monkeypatch.setattr(expected, "_implied", lambda: {"a_later_one": 1, "double_q": False})
+    for files, name in ((younger, "a_later_one"), (older, "double_q")):
+        assert f"{name}=" in refused(files, tmp_path)
 
 
 def test_settings_that_are_the_runs_own_business_are_accepted(right: Files, tmp_path: Path) -> None:
