@@ -89,7 +89,7 @@ def whole_number(flag: str, given: Any, low: int, high: int | None, command: str
 
 
 def parse_options(family: Family, key: str, given: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE words as options of the key, checked by its family.
+    """NAME=VALUE or env_args.NAME=VALUE words as options of the key, checked by its family.
 
     Raises:
         ValueError: no such word or option, or a value that is not accepted; one line.
@@ -99,6 +99,7 @@ def parse_options(family: Family, key: str, given: Sequence[str]) -> dict[str, A
         name, equals, value = word.partition("=")
         if not name or not equals:
             raise ValueError(BAD_OPTION.format(key=key, given=word))
+        name = name.removeprefix("env_args.")
         try:
             options[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -20,19 +20,13 @@ NO_KEY = "ablations: --key is missing: which task? Write --key async:poac-1 (pyt
 TWICE = "ablations: --seeds={seed} is there twice, expected different seeds. Leave one out."
 
 
-class ManySeeds(click.Command):
-    """Takes `--seeds 1 2 3` as it takes `--seeds 1,2,3`, and shows our own errors as one line with status 2."""
+class ManyValues(click.Command):
+    """Takes `--seeds 1 2 3` as `--seeds 1,2,3`, `--only A B` as `--only A,B`; our own errors are one line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Join the numbers that follow --seeds; what click does not understand is one line too."""
-        if "--seeds" in args:
-            at = args.index("--seeds") + 1
-            end = at
-            while end < len(args) and args[end].replace(",", "").isdigit():
-                end += 1
-            args = [*args[:at], *([",".join(args[at:end])] if end > at else []), *args[end:]]
+        """Gather the values that follow --seeds and --only; what click does not understand is one line too."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, gathered(args))
         except click.UsageError as error:
             click.echo(f"ablations: {' '.join(error.format_message().split())} --help shows an example.", err=True)
             ctx.exit(2)
@@ -46,13 +40,13 @@ class ManySeeds(click.Command):
             ctx.exit(2)
 
 
-@click.command(cls=ManySeeds)
+@click.command(cls=ManyValues)
 @click.argument("name", required=False, metavar="|".join(ABLATIONS))
 @click.option("--key", help="The task, e.g. async:poac-5.")
 @click.option("--seeds", default="1,2,3,4,5", show_default=True, help="Seeds: 1 2 3, or 1,2,3.")
 @click.option("--t-max", default="5050000", show_default=True, help="Environment steps of a run.")
 @click.option("--results", default="results/ablations", show_default=True, help="Folder of runs and curves.")
-@click.option("--only", multiple=True, metavar="VARIANT", help="Only this variant; may come again.")
+@click.option("--only", multiple=True, metavar="VARIANT", help="Only these variants: A B, or A,B.")
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE", help="A setting of all runs; may come again.")
 @click.option("--dry-run", is_flag=True, help="Show the table of runs and their state; run and write nothing.")
 def main(
@@ -92,7 +86,8 @@ def main(
         changes=parse_changes(changes),
     )
     checks.check_results_root(results)
-    plan = make_plan(settings, asked.chosen(only), parse_seeds(seeds))
+    labels = tuple(label for word in only for label in word.split(","))
+    plan = make_plan(settings, asked.chosen(labels), parse_seeds(seeds))
     if dry_run:
         click.echo(aligned(table(plan)))
         for label, reason in refused(plan).items():
@@ -108,6 +103,22 @@ def main(
         signal.signal(signal.SIGTERM, before)
     keep(name, plan)
     sys.exit(int(any(cell.state == FAILED for cell in plan.cells)))
+
+
+def gathered(args: Sequence[str]) -> list[str]:
+    """`args` with the values that follow --seeds or --only as one word, commas between them."""
+    words: list[str] = []
+    flag = ""  # whose values are being read
+    for arg in args:
+        named = flag == "--only" and arg not in ABLATIONS and not arg.startswith("-")
+        is_value = named or (flag == "--seeds" and arg.replace(",", "").isdigit())
+        if is_value and words[-1] != flag:
+            words[-1] += f",{arg}"
+        else:
+            words.append(arg)
+        if not is_value:
+            flag = arg
+    return words
 
 
 def keep(name: str, plan: Plan) -> None:

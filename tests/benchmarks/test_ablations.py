@@ -120,6 +120,20 @@ def test_settings_reach_the_command_with_their_types() -> None:
     assert "use_rnn=False env_args.episode_limit=9 td_lambda=None" in told
 
 
+@pytest.mark.parametrize("words", [
+    ("vsp", "--only", "VDN", "MVD"),
+    ("--only", "VDN,MVD", "vsp"),
+    ("--only", "VDN", "MVD", "vsp"),
+    ("vsp", "--only", "VDN", "--only", "MVD"),
+])  # fmt: skip
+def test_variants_may_be_named_one_after_another(words: tuple[str, ...]) -> None:
+    code, told, error = ask("--key", KEY, "--seeds", "1", "2", *words, "--dry-run")
+    assert 0 == code, error
+    assert [line.split()[:2] for line in told.splitlines()[1:]] == [
+        [label, seed] for label in ("VDN", "MVD") for seed in "12"
+    ]
+
+
 def test_the_help_shows_an_example_that_is_accepted() -> None:
     told = CliRunner().invoke(main, ["--help"]).output
     (example,) = [line.split()[3:] for line in told.splitlines() if line.startswith("  python -m benchmarks.ablations")]
@@ -136,6 +150,8 @@ def test_the_help_shows_an_example_that_is_accepted() -> None:
     (("vsp", "--key", KEY, "--seeds", "3", "3"), "--seeds=3 is there twice"),
     (("vsp", "--key", KEY, "--t-max", "0"), "ablations: --t-max='0' is not accepted"),
     (("vsp", "--key", KEY, "--only", "MVDD"), "Did you mean 'MVD'"),
+    (("vsp", "--key", KEY, "--only", "VDN", "MVDD"), "Did you mean 'MVD'"),
+    (("--key", KEY, "--only", "VDN", "--seeds", "1", "vsp", "3"), "unexpected extra argument (3)"),
     (("vsp", "--key", KEY, "--set", "lr"), "--set lr: neither a name nor a value"),
     (("vsp", "--key", KEY, "--set", "lrr=1"), "unknown configuration key 'lrr'"),
     (("vsp", "--key", KEY, "--set", "lr='fast'"), "lr='fast' is not accepted"),

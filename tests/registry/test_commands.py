@@ -53,6 +53,11 @@ def test_explain_names_what_a_task_shows():
     assert all(name in told for name in names)
 
 
+@pytest.mark.parametrize("word", ["episode_limit=7", "env_args.episode_limit=7"])
+def test_explain_takes_an_option_as_it_is_shown_and_without_its_prefix(word):
+    assert "step limit: 7\n" in ask("explain", "async:poac-2", word)[1]
+
+
 @pytest.mark.parametrize(
     "words, line",
     [
