@@ -51,7 +51,7 @@ def resume(run_dir: str | os.PathLike[str]) -> int:
         experiment.observers.append(RunFolder(folder.parent, resume=folder, lock=lock))
         return execute(
             host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder,
-            argv=["-m", "registry", "resume", str(run_dir)],
+            argv=["-m", "registry", "resume", folder.name if Path(run_dir).is_absolute() else str(run_dir)],
         )  # fmt: skip
     finally:
         lock.release()
