@@ -179,6 +179,7 @@ class AsyncEnv:
         Raises:
             ValueError: the family has none.
         """
+        check_pictures(self.simulator)
         return call_family(self.simulator, "render", NO_RENDER)
 
     def save_replay(self) -> Any:
@@ -226,6 +227,16 @@ def check_rewards(simulator: Simulator, seeds: Any) -> None:
                 reward=simulator.reward[episode],
             )
         )
+
+
+def check_pictures(simulator: Simulator) -> None:
+    """Refuse a family that draws nothing.
+
+    Raises:
+        ValueError: it has no render modes; one line.
+    """
+    if not _innermost(simulator).render_modes:
+        raise ValueError(NO_RENDER.format(key=simulator.key))
 
 
 def family_method(simulator: Simulator, name: str, missing: str) -> Callable[[], Any]:

@@ -11,7 +11,7 @@ from registry import catalog
 
 
 class Worded(click.Group):
-    """Shows our own errors as one line with exit status 2."""
+    """Shows our own errors as one line with exit status 2, and what the system refused with 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
@@ -20,6 +20,18 @@ class Worded(click.Group):
         except ValueError as error:
             click.echo(" ".join(str(error).split()), err=True)
             ctx.exit(2)
+        except BrokenPipeError:  # whoever read our output has gone: click's business
+            raise
+        except OSError as error:
+            click.echo(_refused(error), err=True)
+            ctx.exit(1)
+
+
+def _refused(error: OSError) -> str:
+    """One line for what the system refused; errors that we raise ourselves are worded already."""
+    if error.filename is None:
+        return " ".join(str(error).split())
+    return f"{error.filename}: the system refused this ({error.strerror}). Look at its permissions and the disk."
 
 
 @click.group(cls=Worded)

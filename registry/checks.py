@@ -9,7 +9,7 @@ from typing import Any
 
 from async_envs.core.errors import unknown_name
 from registry import catalog
-from registry.config import merge
+from registry.config import folder_name, is_folder_name, merge
 from registry.hosts.base import ENV, Host
 
 ENV_KEYS = ("key", "vsp")  # of env_args, beside a family's options
@@ -26,6 +26,9 @@ HIDDEN = (
 NO_BEST = "save_best_model=True: the host {host} keeps no best model. Use the embedded host, or save_model=True."
 NO_WANDB_PLACE = "use_wandb=True: {missing} is not set. Set wandb_team and wandb_project."
 NO_KEY = "env_args.key is missing: which task? Add `with env_args.key=async:poac`. Known: {known}."
+BAD_NAME = (
+    "name={given!r}: results lie in a folder of that name, expected a text that is more than dots. Choose another name."
+)
 BAD_SEED = "seed={seed!r} is not accepted, expected a whole number from 0 to {high}."
 SEED_OF_ENV = "env_args.seed={seed!r} is not accepted: a task's seed is the run's. Write seed={seed!r}."
 NEEDS_MAC = "learner={learner}: mac={mac!r} cannot unroll whole episodes. Use mac={ours}."
@@ -70,6 +73,7 @@ def check(
     if final["save_best_model"] and not host.is_ours:
         raise ValueError(NO_BEST.format(host=host.name))
     host.check(final, options)
+    check_name(final["name"])
     check_results_root(final["local_results_path"])
     check_checkpoint(final)
     check_sizes(host, final)
@@ -154,7 +158,7 @@ def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
     """Refuse what does not fit the task's sizes: a mixer's options, a replay buffer above the memory."""
     if config["env"] != ENV:
         return
-    from plugins.envs import NO_REPLAY, build_simulator, env_info, family_method
+    from plugins.envs import NO_REPLAY, build_simulator, check_pictures, env_info, family_method
     from plugins.learners import ACTOR_CRITICS
     from plugins.mixers import Sizes, build_mixer
 
@@ -162,9 +166,17 @@ def check_sizes(host: Host, config: Mapping[str, Any]) -> None:
     if config["learner"] in host.parts().ours["learners"] and config["learner"] not in ACTOR_CRITICS:
         sizes = Sizes(simulator.n_agents, simulator.state_dim, simulator.obs_dim, simulator.n_actions)
         build_mixer(config["mixer"], sizes, config)
+    if config.get("render"):
+        check_pictures(simulator)
     if config["save_replay"]:
         family_method(simulator, "save_replay", NO_REPLAY)
     host.check_memory(config, env_info(simulator))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name whose results would lie above or beside the folders of other algorithms."""
+    if not is_folder_name(folder_name(name)):
+        raise ValueError(BAD_NAME.format(given=name))
 
 
 def check_results_root(root: str | os.PathLike[str]) -> None:

@@ -167,6 +167,11 @@ def folder_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)
 
 
+def is_folder_name(text: str) -> bool:
+    """Whether `text` names a folder of its own: nothing that `folder_name` would change, and more than dots."""
+    return folder_name(text) == text and text.strip(".") != ""
+
+
 def task_folder(config: Mapping[str, Any]) -> Path:
     """Where the runs of this algorithm on this task lie: <results>/sacred/<name>/<task>."""
     env_args = config["env_args"]

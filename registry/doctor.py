@@ -8,9 +8,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Callable, Iterator
 
-from registry.checks import check_results_root
-from registry.hosts import select
-
 NEEDED = tuple("numpy numba torch sacred gymnasium pettingzoo PyYAML click filelock psutil rich safetensors".split())
 OPTIONAL = ("wandb", "tensorboard", "matplotlib")
 OLDEST, NEWEST = (3, 11), (3, 13)
@@ -38,8 +35,11 @@ def examine() -> Iterator[Finding]:
         yield _package(package, package in NEEDED)
     for look in (_threads, _devices, _kernel_cache):
         yield _guarded(look)
-    yield from _hosts()
-    yield _results()
+    try:
+        yield from _hosts()
+    except ImportError as error:
+        yield _missing("host", error)
+    yield _guarded(_results)
 
 
 def _guarded(look: Callable[[], Finding]) -> Finding:
@@ -47,7 +47,11 @@ def _guarded(look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except ImportError as error:
-        return Finding(look.__name__.strip("_"), False, str(error), "Install the packages above first.")
+        return _missing(look.__name__.strip("_").replace("_", " "), error)
+
+
+def _missing(name: str, error: ImportError) -> Finding:
+    return Finding(name, False, f"{error}.", "Install the packages above first.")
 
 
 def _python() -> Finding:
@@ -85,6 +89,7 @@ def _devices() -> Finding:
 def _kernel_cache() -> Finding:
     from async_envs.core.compile import CACHE_VARIABLE, cache_folder, is_complete
     from registry.catalog import FAMILIES
+    from registry.checks import check_results_root
 
     folder = cache_folder()
     try:
@@ -98,6 +103,8 @@ def _kernel_cache() -> Finding:
 
 
 def _hosts() -> Iterator[Finding]:
+    from registry.hosts import select
+
     try:
         chosen = select.chosen_name()
     except ValueError as error:
@@ -117,6 +124,8 @@ def _hosts() -> Iterator[Finding]:
 
 
 def _results() -> Finding:
+    from registry.checks import check_results_root
+
     try:
         check_results_root("results")
     except ValueError as error:

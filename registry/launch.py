@@ -26,7 +26,10 @@ from registry.records import COMPLETED, FAILED, INTERRUPTED, read_records
 
 USAGE = 2  # exit status: refused before any work
 
-BAD_ID = "--id={given}: a run's folder is named with letters, digits, '.', '_', '-' only. Choose such a name."
+BAD_ID = (
+    "--id={given}: a run's folder is named with letters, digits, '.', '_', '-' only, not all of them dots. "
+    "Choose such a name."
+)
 TAKEN_ID = "--id={given}: {folder} is there already. Choose another name, or leave out --id."
 SACRED_BEHIND = "{folder}: sacred's files are not complete ({error}). records.jsonl there holds every value."
 TRACE_HINT = "The full trace: `fail_trace` in {folder}/run.json; -d prints it."
@@ -82,7 +85,7 @@ def check_id(given: str | None, folder: Path) -> None:
     """Refuse an --id that is no folder name of ours, or taken."""
     if given is None:
         return
-    if configuration.folder_name(given) != given:
+    if not configuration.is_folder_name(given):
         raise ValueError(BAD_ID.format(given=given))
     if (folder / given).exists():
         raise ValueError(TAKEN_ID.format(given=given, folder=folder / given))

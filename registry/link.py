@@ -61,6 +61,8 @@ def link(directory: str | os.PathLike[str]) -> list[str]:
             _replace(checkout / name, content)
         _replace(checkout / MAIN, linked_main)
     except OSError as error:
+        for name in (*files, MANIFEST):  # none of them was there before
+            (checkout / name).unlink(missing_ok=True)
         raise ValueError(READ_ONLY.format(checkout=checkout, error=error)) from error
     told += [f"{checkout / MAIN}: one line added", *(f"{checkout / name}: new" for name in files)]
     renamed = {name: ours for name, ours in algorithms.items() if name != ours}
@@ -174,6 +176,9 @@ def _read_manifest(checkout: Path) -> dict[str, Any] | None:
         return None
     except ValueError as error:
         raise ValueError(BAD_MANIFEST.format(path=checkout / MANIFEST, error=error)) from error
+    for name, kind in (("clone", str), ("line", str), ("files", dict)):
+        if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
+            raise ValueError(BAD_MANIFEST.format(path=checkout / MANIFEST, error=f"it lacks {name!r}"))
     return manifest
 
 

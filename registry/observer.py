@@ -66,6 +66,16 @@ class RunFolder(FileStorageObserver):
         self.save_json(self.run_entry, "run.json")
         return self._resume.name
 
+    def failed_event(self, fail_time: Any, fail_trace: Any) -> None:
+        """Say so in run.json, if the run came so far that there is one."""
+        if self.run_entry is not None:
+            super().failed_event(fail_time, fail_trace)
+
+    def interrupted_event(self, interrupt_time: Any, status: Any) -> None:
+        """Say so in run.json, if the run came so far that there is one."""
+        if self.run_entry is not None:
+            super().interrupted_event(interrupt_time, status)
+
     def rebuild(self, records: Iterable[Mapping[str, Any]], info: dict[str, Any]) -> None:
         """Take metrics.json and sacred's `info` from the run's records, after they were rewound.
 

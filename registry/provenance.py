@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "numpy", "numba", "gymnasium", "pettingzoo", "sacred")  # those that results may hang on
 CORE = "async_envs.core.simulator"  # lies where all that families share does
 SOURCE = ("async_envs", "plugins", "registry", "src")  # of this repository: what runs depend on
+RESULTS = "local_results_path"  # the folder that results go to: it tells who and where somebody is
 NO_RULES = (".md", ".pyc", catalog.SCORES)  # ends of file names: pages, byte code, reference scores
 
 
@@ -58,18 +59,19 @@ def provenance(config: Mapping[str, Any], argv: Sequence[str], host_name: str) -
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """The command as typed; the program's path from the repository on."""
+    """The command as typed, but for where results go; the program's path from the repository on."""
     if not argv:
         return "python"
     program = Path(argv[0])
     if program.is_absolute() and program.is_relative_to(ROOT):
         program = program.relative_to(ROOT)
-    return shlex.join(["python", program.as_posix(), *argv[1:]])
+    words = [word for word in argv[1:] if word.partition("=")[0] != RESULTS]
+    return shlex.join(["python", program.as_posix(), *words])
 
 
 def resolved(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without the folder that results go to, as plain JSON values, sorted."""
-    kept = {name: value for name, value in config.items() if name != "local_results_path"}
+    kept = {name: value for name, value in config.items() if name != RESULTS}
     plain: dict[str, Any] = json.loads(json.dumps(kept, default=str, sort_keys=True))
     return plain
 

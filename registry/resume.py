@@ -19,6 +19,8 @@ OTHER_HOST = "{folder}: this run is of the host {host}; only the embedded host's
 ANEW = "{folder}: this run ended before its first checkpoint; it begins again at step 0, in this folder."
 ALL_DONE = "{folder}: this run is COMPLETED, there is nothing to go on with."
 
+NEEDED = ("name", "seed", "env", "env_args", "learner")  # what every run's config.json holds
+
 
 def resume(run_dir: str | os.PathLike[str]) -> int:
     """Resume the run in `run_dir` from its last whole checkpoint; returns the exit status.
@@ -30,7 +32,7 @@ def resume(run_dir: str | os.PathLike[str]) -> int:
             nothing changed.
     """
     folder = Path(run_dir).absolute()
-    config = read_config(folder)
+    config = {**switches(), **read_config(folder)}  # an older run knew fewer switches
     lock = hold(folder)
     try:
         records = read_records(folder)
@@ -45,11 +47,11 @@ def resume(run_dir: str | os.PathLike[str]) -> int:
         if begins_anew:
             print(ANEW.format(folder=folder), file=sys.stderr)
         experiment = new_experiment()
-        experiment.add_config({**switches(), **config})  # an older run knew fewer of them
+        experiment.add_config(config)
         experiment.observers.append(RunFolder(folder.parent, resume=folder, lock=lock))
         return execute(
             host, experiment, updates={"seed": config["seed"]}, resume=None if begins_anew else folder,
-            argv=["-m", "registry", "resume", str(run_dir)],
+            argv=["-m", "registry", "resume", folder.name if Path(run_dir).is_absolute() else str(run_dir)],
         )  # fmt: skip
     finally:
         lock.release()
@@ -80,8 +82,13 @@ def read_config(folder: Path) -> dict[str, Any]:
         ValueError: there is none; one line.
     """
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        config, told = (json.loads((folder / name).read_text(encoding="utf-8")) for name in ("config.json", "run.json"))
     except (OSError, ValueError) as error:
         raise ValueError(NO_RUN.format(folder=folder, error=error)) from error
-    return config
+    for name, found in (("config.json", config), ("run.json", told)):
+        if not isinstance(found, dict):
+            raise ValueError(NO_RUN.format(folder=folder, error=f"{name} holds no object"))
+    lacking = [name for name in NEEDED if name not in config]
+    if lacking:
+        raise ValueError(NO_RUN.format(folder=folder, error=f"config.json lacks {', '.join(lacking)}"))
+    return dict(config)

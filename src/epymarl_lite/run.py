@@ -54,8 +54,10 @@ def run(
     _set_up_logging(logger, _run, args, config)
     run_dir = run_directory(args, _run, recorder)
     with StopRequest() as stop, locked(run_dir):
-        results = run_sequential(args, logger, recorder, run_dir=run_dir, resume=resume, stop=stop)
-        logger.finish()
+        try:
+            results = run_sequential(args, logger, recorder, run_dir=run_dir, resume=resume, stop=stop)
+        finally:
+            logger.finish()
     if results:
         _log.info("Results: %s. Final %s.", run_dir, sentence(results))
     return results

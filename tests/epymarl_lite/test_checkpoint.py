@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -186,6 +187,22 @@ def test_a_folder_replaces_the_one_before_as_a_whole(tmp_path):
     with mock.patch.object(files, "_WAIT_S", 0), pytest.raises(WriteError, match="PytorchStreamWriter"):
         write_folder(tmp_path / "a", refuse)
     assert [f.name for f in (tmp_path / "a").iterdir()] == ["two"]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_one_before(tmp_path):
+    write_folder(tmp_path / "a", lambda folder: (folder / "one").write_text("1"))
+    rename = os.rename
+
+    def refuse(source, target):
+        if Path(source).name.startswith(".a.") and Path(source).name != ".a.old":
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    with mock.patch.object(files, "_WAIT_S", 0), mock.patch.object(files.os, "rename", refuse):
+        with pytest.raises(WriteError, match="Input/output error"):
+            write_folder(tmp_path / "a", lambda folder: (folder / "two").write_text("2"))
+    assert ["a"] == [f.name for f in tmp_path.iterdir()]
+    assert ["one"] == [f.name for f in (tmp_path / "a").iterdir()]
 
 
 def test_a_file_is_replaced_or_kept(tmp_path):

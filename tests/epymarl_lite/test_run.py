@@ -181,6 +181,20 @@ def test_an_error_of_the_learner_ends_the_run(trained, monkeypatch):
         trained()
 
 
+def test_a_run_that_ends_in_an_error_hands_over_what_was_logged(trained, monkeypatch):
+    """TensorBoard and W&B hold back what is not flushed."""
+    finished = []
+
+    def train(self, batch, t_env, episode_num):
+        raise FloatingPointError("loss is nan")
+
+    monkeypatch.setattr(fakes.Learner, "train", train)
+    monkeypatch.setattr(Logger, "finish", lambda self: finished.append(True))
+    with pytest.raises(FloatingPointError, match="loss is nan"):
+        trained()
+    assert [True] == finished
+
+
 def test_a_disk_that_refuses_models_twice_ends_the_run(trained, monkeypatch):
     def save_models(self, path):
         raise OSError(28, "No space left on device")

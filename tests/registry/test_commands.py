@@ -109,6 +109,32 @@ def test_doctor_says_that_results_cannot_be_written(tmp_path, monkeypatch):
     assert ["results"] == [finding.name for finding in bad]
 
 
+def test_doctor_names_what_is_missing_without_the_packages_that_runs_need():
+    """As if none of them were installed: importing one is an error."""
+    import subprocess
+
+    missing = ("numpy", "numba", "torch", "sacred", "psutil", "filelock", "safetensors", "rich")
+    code = f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"
+    code += "from registry.__main__ import main; main(['doctor'])"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
+    assert 1 == done.returncode and "Traceback" not in done.stderr, done.stderr
+    assert all(f"MISSING {name}" in " ".join(done.stdout.split()) for name in ("threads", "host", "results"))
+
+
+def test_what_the_system_refuses_is_one_line(tmp_path, monkeypatch):
+    with Recorder(tmp_path) as recorder:
+        recorder.status("RUNNING")
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", "some/file")
+
+    monkeypatch.setattr("registry.records.whole_length", refuse)
+    code, told = ask("status", str(tmp_path))
+    assert (1, "some/file: the system refused this (Permission denied). Look at its permissions and the disk.\n") == (
+        code, told,
+    )  # fmt: skip
+
+
 def test_asking_for_help_imports_no_torch():
     import subprocess
 

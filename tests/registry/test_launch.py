@@ -17,6 +17,7 @@ from registry.launch import main
 from registry.outcome import mean_and_error, summary
 from registry.records import COMPLETED, FAILED, INTERRUPTED, read_records, run_status
 from registry.resume import resume
+from tests.registry.command import invoke
 
 MAIN = str(Path(__file__).resolve().parents[2] / "src" / "main.py")
 TASK = "env_args.key=async:poac"
@@ -87,6 +88,9 @@ def run(*words, flags=("-C", "no")):
         (["--config=qmix", TASK, "learner=mvd_learner"], "set learner=qmix_learner too"),
         (["--config=mvd", TASK, "runner=episode"], "batch_size_run=8 is not accepted, it plays one"),
         (["--config=mvd", TASK, "evaluate=True"], "evaluate=True plays a saved model"),
+        (["--config=mvd", TASK, "render=True"], "no pictures of its own. Leave out render=True"),
+        (["--config=mvd", TASK, "name=.."], "name='..': results lie in a folder of that name"),
+        (["--config=mvd", TASK, "name="], "name='': results lie in a folder of that name"),
         (["--config=mvd", TASK, "nonsense"], "with nonsense: neither KEY=VALUE nor a file"),
     ],
 )
@@ -114,6 +118,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(words, line, tmp_path, capsys)
         (["--config=mvd", "-C", "foo", "with", TASK], "--capture=foo: unknown way 'foo'"),
         (["--config=mvd", "-x", "with", TASK], "this command line is not understood"),
         (["--config=mvd", "-C", "no", "--id=a:b", "with", TASK], "--id=a:b"),
+        (["--config=mvd", "-C", "no", "--id=..", "with", TASK], "--id=..: a run's folder is named with"),
+        (["--config=mvd", "-C", "no", "--id=", "with", TASK], "--id=: a run's folder is named with"),
     ],
 )
 def test_a_command_line_that_is_not_understood_is_one_line(argv, line, tmp_path, capsys):
@@ -253,6 +259,16 @@ def test_a_full_disk_fails_the_run(monkeypatch, capsys):
     assert FAILED == run_status(FOLDER)
 
 
+def test_a_folder_that_cannot_be_made_is_one_line_without_a_trace(monkeypatch, capfd):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device", "results/sacred")
+
+    monkeypatch.setattr("sacred.observers.file_storage.os.makedirs", full)
+    assert 1 == run("--config=mvd", *SHORT)
+    told = [line for line in capfd.readouterr().err.splitlines() if not re.match(r"\[(INFO|ERROR) ", line)]
+    assert ["[Errno 28] No space left on device: 'results/sacred'"] == told
+
+
 def test_sacreds_files_cut_off_by_a_full_disk_are_told(monkeypatch, capsys):
     write_text = Path.write_text
 
@@ -272,6 +288,28 @@ def test_resume_refuses_what_it_cannot_go_on_with(tmp_path):
     assert 0 == run("--config=vdn", *SHORT)
     with pytest.raises(ValueError, match="is COMPLETED"):
         resume("results/sacred/vdn/async-poac/1")
+
+
+@pytest.mark.parametrize(
+    "config, story, reason",
+    [
+        ("[]", "{}", "config.json holds no object"),
+        ("{}", "[]", "run.json holds no object"),
+        ("{}", "{}", "config.json lacks name, seed, env, env_args, learner"),
+    ],
+)
+def test_a_damaged_configuration_is_one_line(config, story, reason, tmp_path):
+    (tmp_path / "config.json").write_text(config)
+    (tmp_path / "run.json").write_text(story)
+    for words in (
+        ["resume", str(tmp_path)],
+        ["explain", "--checkpoint", str(tmp_path), "--episode", "0"],
+        ["verify", "--key", "async:poac", "--checkpoint", str(tmp_path)],
+        ["evaluate", "--run", str(tmp_path)],
+    ):
+        status, _, told = invoke(*words)
+        assert 2 == status
+        assert f"{tmp_path}: no run lies there ({reason}). Name the folder that was printed at its start.\n" == told
 
 
 @pytest.mark.slow

@@ -137,6 +137,29 @@ def test_what_is_no_checkout_is_refused_and_untouched(tmp_path, checkout):
     assert before == files(checkout)
 
 
+def test_a_link_that_the_disk_refuses_halfway_leaves_nothing(checkout, monkeypatch):
+    before = files(checkout)
+    replace = os.replace
+
+    def full(source, target):
+        if str(target).endswith("mvd.yaml"):
+            raise OSError(28, "No space left on device", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ValueError, match="cannot be written .* Nothing is linked there"):
+        link(checkout)
+    assert before == files(checkout)
+
+
+@pytest.mark.parametrize("text, lacks", [("[]", "clone"), ("{}", "clone"), ('{"clone": "/", "line": ""}', "files")])
+def test_a_damaged_manifest_is_one_line(text, lacks, checkout):
+    (checkout / MANIFEST).write_text(text)
+    for act in (link, unlink):
+        with pytest.raises(ValueError, match=f"not readable .it lacks '{lacks}'.. Restore it"):
+            act(checkout)
+
+
 def test_a_linked_command_of_ours_is_run_by_our_launcher(checkout):
     """It meets our checks, in the checkout's own names; a command of the host's passes untouched."""
     link(checkout)
