@@ -36,7 +36,6 @@ BEST, LAST = "best", "last"
 NO_BEST = "{run}: no best model lies there. Train with save_best_model=True, or evaluate --model last."
 NO_MODEL = "{run}: no networks of step {step} lie there, expected {known}. Name one of these."
 NOTHING_SAVED = "{run}: neither models nor checkpoints lie there. Train with save_model=True or save_best_model=True."
-BAD_BEST = "{path}: damaged ({error}). Evaluate --model last, or resume the run."
 NOT_OURS = "{out}: holds {name!r}, which is no file of an evaluation. Name a folder of its own with --out."
 NOT_A_FOLDER = "{out}: is a file. Name a folder with --out."
 NO_LAST = "%s: the networks of its last test do not lie there; that test cannot be proven to others."
@@ -170,14 +169,12 @@ def last_weights(run: Path) -> dict[str, Tensor] | None:
 
 
 def _find_best(run: Path) -> Found:
-    path = run / "models" / BEST / "best.json"
-    if not path.is_file():
+    from epymarl_lite.best import FILE, read_best
+
+    folder = run / "models" / BEST
+    if not (folder / FILE).is_file():
         raise ValueError(NO_BEST.format(run=run))
-    try:
-        told_best = json.loads(path.read_text(encoding="utf-8"))
-        return Found(path.parent, int(told_best["t_env"]), float(told_best["return_mean"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(BAD_BEST.format(path=path, error=error)) from error
+    return Found(folder, *read_best(folder))
 
 
 def episode_line(episode: Episode) -> str:

@@ -117,11 +117,17 @@ def find_run(path: Path) -> Path:
 
 
 def saved_weights(path: Path) -> list[Path]:
-    """Folders of saved networks that `path` names: itself, or the run's, newest first, checkpoints before models."""
+    """Folders of saved networks that `path` names: itself, or the run's, newest first, checkpoints before models.
+
+    `models/best` is among them only where `path` names it.
+    """
+    from epymarl_lite.best import FOLDER as BEST
     from epymarl_lite.checkpoint import saved_steps
 
     path = path.absolute()
     if path.name.isdigit() and path.parent.name in ("models", "checkpoints"):
+        return [path]
+    if path.name == BEST and path.parent.name == "models":
         return [path]
     rooms = [path] if path.name in ("models", "checkpoints") else [path / "checkpoints", path / "models"]
     found = [room / str(step) for room in rooms for step in saved_steps(room)]
@@ -134,6 +140,8 @@ def build_learner(host: Host, request: Request, weights: Weights) -> tuple[Any, 
     Raises:
         ValueError: no saved networks, none that is whole, or of other sizes; one line.
     """
+    from epymarl_lite.best import FOLDER as BEST
+    from epymarl_lite.best import read_best
     from epymarl_lite.run import layout
     from plugins.envs import build_simulator, close_simulator, env_info
     from plugins.vsp.verify.subject import Quiet
@@ -150,17 +158,21 @@ def build_learner(host: Host, request: Request, weights: Weights) -> tuple[Any, 
     if request.checkpoint is None:
         return learner, weights
     folders = saved_weights(request.checkpoint)
+    best = find_run(request.checkpoint) / "models" / BEST
+    if not folders and best.is_dir():
+        folders = [best]
     if not folders:
         raise ValueError(NO_MODELS.format(path=request.checkpoint))
     refused: list[str] = []
     for folder in folders:
         try:
+            step = int(folder.name) if folder.name.isdigit() else read_best(folder)[0]
             load_weights(learner, folder, weights.settings)
         except ValueError as error:
             refused.append(" ".join(str(error).split()))
             _log.warning("%s", refused[-1])
             continue
-        return learner, Weights(weights.run, folder, weights.settings)
+        return learner, Weights(weights.run, folder, weights.settings, step)
     raise ValueError(refused[0])
 
 

@@ -21,8 +21,9 @@ class Weights:
     """Where the networks come from."""
 
     run: Path | None  # None: fresh
-    folder: Path | None  # models/<step> or checkpoints/<step>
+    folder: Path | None  # models/<step>, models/best or checkpoints/<step>
     settings: dict[str, Any]  # the configuration
+    step: int | None = None  # environment steps that they were trained for; None: fresh
 
 
 def describe(request: Request, weights: Weights) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def described_weights(weights: Weights) -> dict[str, Any]:
     path = Path(*run_folder.parts[-3:]) / weights.folder.relative_to(run_folder)  # <algorithm>/<task>/<id>/…
     names = MODEL_FILES if weights.folder.parent.name == "models" else ("state.pt",)
     hashes = {name: sha256_of(weights.folder / name) for name in names if (weights.folder / name).is_file()}
-    return {"fresh": False, "path": path.as_posix(), "step": int(weights.folder.name), "sha256": hashes}
+    return {"fresh": False, "path": path.as_posix(), "step": weights.step, "sha256": hashes}
 
 
 def write_report(path: Path, report: Mapping[str, Any]) -> None:

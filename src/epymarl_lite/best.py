@@ -10,6 +10,21 @@ import torch as th
 from epymarl_lite.utils.files import write_folder
 
 FOLDER, FILE = "best", "best.json"
+BAD_BEST = "{path}: damaged ({error}). Take the last networks, or resume the run."
+
+
+def read_best(folder: Path) -> tuple[int, float]:
+    """(environment steps, mean return) of the test that chose the networks in `folder`, a run's `models/best`.
+
+    Raises:
+        ValueError: best.json is missing or damaged; one line.
+    """
+    path = Path(folder) / FILE
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return int(told["t_env"]), float(told["return_mean"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(BAD_BEST.format(path=path, error=error)) from error
 
 
 class Best:

@@ -231,6 +231,22 @@ def test_a_run_without_saved_networks_is_refused(folder: Path) -> None:
     assert "neither models nor checkpoints lie there" in refused(*KEY, "--checkpoint", str(folder))
 
 
+def test_the_best_networks_are_taken_where_they_are_named_or_alone(folder: Path) -> None:
+    best = (folder / "models" / "120").rename(folder / "models" / "best")
+    (best / "best.json").write_text('{"t_env": 120, "return_mean": 1.5, "n": 2}')
+    named = report_of(*KEY, "--checkpoint", str(best), "--episodes", "1")["weights"]
+    assert ("mvd/task/1/models/best", 120) == (named["path"], named["step"])
+    assert named["sha256"]["agent.th"] == hashlib.sha256((best / "agent.th").read_bytes()).hexdigest()
+    newest = report_of(*KEY, "--checkpoint", str(folder), "--episodes", "1")["weights"]
+    assert "mvd/task/1/checkpoints/280" == newest["path"]
+    shutil.rmtree(folder / "checkpoints")
+    for step in (40, 200, 280):
+        shutil.rmtree(folder / "models" / str(step))
+    assert named == report_of(*KEY, "--checkpoint", str(folder), "--episodes", "1")["weights"]
+    (best / "best.json").unlink()
+    assert "best.json: damaged" in refused(*KEY, "--checkpoint", str(folder))
+
+
 def test_damaged_networks_that_were_named_are_refused(folder: Path) -> None:
     (folder / "models" / "280" / "mixer.th").write_bytes(b"damaged")
     assert "mixer.th: cannot be read" in refused(*KEY, "--checkpoint", str(folder / "models" / "280"))
