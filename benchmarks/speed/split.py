@@ -109,7 +109,9 @@ def install(split: Split) -> None:
             setattr(owner, name, staticmethod(wrapped) if is_static else wrapped)
 
 
-def main(updates: Sequence[str]) -> int:
+@click.command(help=__doc__)
+@click.argument("updates", nargs=-1, metavar="[KEY=VALUE …]")
+def main(updates: Sequence[str]) -> None:
     """Train, then print the table."""
     split = Split()
     install(split)
@@ -119,9 +121,10 @@ def main(updates: Sequence[str]) -> int:
             f"local_results_path={folder}",
         ]  # fmt: skip
         status = command(["src/main.py", "--config=mvd", "with", *settings, *updates])
+    if status:
+        sys.exit(status)
     click.echo(f"\n{machine()}\n\n{split.table()}")
-    return status
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
