@@ -268,7 +268,7 @@ def test_the_command_is_told_without_the_place_of_the_clone() -> None:
     )
     assert "python other/main.py" == command_line(["other/main.py"])
     assert "python src/main.py with seed=1 t_max=5" == command_line(
-        ["src/main.py", "with", "seed=1", "local_results_path=/home/somebody/results", "t_max=5"]
+        ["src/main.py", "with", "seed=1", "local_results_path=/srv/somebody/results", "t_max=5"]
     )
     assert resolved({"local_results_path": "secret", "t_max": 5, "odd": Path("x")}) == {"t_max": 5, "odd": "x"}
 

@@ -5,6 +5,7 @@ hashes", says what to do.
 """
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from benchmarks.leaderboard.bundle.claims import differences
 from benchmarks.leaderboard.bundle.expected import IMPLIED
 from benchmarks.leaderboard.bundle.verification import HIGHEST, table, verify
 from benchmarks.leaderboard.report.data import COLUMNS, report_data
+from tests.test_packaging import OF_A_MACHINE
 
 RESULTS = Path(__file__).resolve().parents[3] / "benchmarks" / "results"
 BOARDS = sorted(found.parent for found in RESULTS.glob("*/board.json"))
@@ -38,6 +40,14 @@ def test_a_shipped_bundles_networks_were_evaluated_again_before_it_shipped(bundl
     recorded = json.loads((bundle.parent / "verification.json").read_text(encoding="utf-8"))
     assert recorded["digest"] == verify(bundle, highest=1).digest
     assert recorded["tier"] == HIGHEST
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=of_place)
+def test_a_shipped_bundle_tells_no_path_of_a_machine(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        texts = {name: archive.read(name) for name in archive.namelist() if ".json" in name}
+    assert len(texts) > 2
+    assert [name for name, text in texts.items() if OF_A_MACHINE.search(text.decode())] == []
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=of_place)
