@@ -157,10 +157,12 @@ def recompute(files: Files, checked: Checked) -> tuple[str, ...]:
 
 def _of(checked: Checked, digest: str | None, reached: int, steps: tuple[Step, ...], seed: int) -> Verification:
     about = checked.about
-    cells: dict[str, int] = {}
     lacking = {(each["task"], each["algorithm"]) for each in about.said["missing"] if each["what"] == "evaluation"}
-    for each in checked.prints:
-        cells[f"{each.task} {each.algorithm}"] = min(reached, 2) if (each.task, each.algorithm) in lacking else reached
+    evaluated = {(each.task, each.algorithm) for each in checked.prints if each.vector is not None} - lacking
+    cells = {
+        f"{each.task} {each.algorithm}": reached if (each.task, each.algorithm) in evaluated else min(reached, 2)
+        for each in checked.prints
+    }
     prints = [
         {"task": each.task, "algorithm": each.algorithm, "seed": each.seed, "hashes": dict(each.hashes)}
         for each in checked.prints

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.leaderboard.bundle import packing
+from benchmarks.leaderboard.bundle import packing, verification
 from benchmarks.leaderboard.bundle.archive import open_archive
+from benchmarks.leaderboard.bundle.forms import check_forms
+from benchmarks.leaderboard.bundle.limits import LIMITS
 from benchmarks.leaderboard.bundle.manifest import open_files
 from benchmarks.leaderboard.bundle.packing import Submission, pack
 from benchmarks.leaderboard.bundle.reading import bundle_results
@@ -137,6 +139,16 @@ def test_a_run_in_its_first_attempt_goes_along_as_far_as_it_got(tmp_path: Path) 
     assert 2 == files[f"{RUNS}/vdn/seed-1/tests.jsonl"].count(b"\n")
     assert 1 == len(json.loads(files[f"{RUNS}/vdn/seed-1/run.json"])["provenance"])
     assert 2 == verify(packed.path, 2).tier
+
+
+def test_a_pair_of_which_nothing_was_evaluated_stays_at_tier_2(tmp_path: Path) -> None:
+    results = write_results(tmp_path / "results", states={(TASK, "vdn", seed): "running" for seed in (1, 2)})
+    packed = pack(results, tmp_path / "bundle.zip", Submission("A"), is_partial=True)
+    with open_archive(packed.path, LIMITS) as archive:
+        checked = check_forms(open_files(archive, LIMITS))
+    for reached in (1, 2, 3, 4):
+        told = verification._of(checked, None, reached, (), 0).cells
+        assert told == {f"{TASK} qmix": reached, f"{TASK} vdn": min(reached, 2)}
 
 
 def test_pairs_that_were_never_begun_are_not_missing(tmp_path: Path) -> None:
