@@ -51,14 +51,14 @@ def test_every_folder_with_code_is_listed_as_a_package():
 
 
 def test_data_files_of_the_packages_are_installed():
-    """Everything tracked beside the code that is not Python goes along (by setuptools' own build step)."""
+    """Everything tracked beside the code that is neither Python nor a result goes along (by setuptools' own build step)."""
     distribution = Distribution({"src_root": str(ROOT)})
     distribution.parse_config_files([str(ROOT / "setup.cfg")])
     patterns = distribution.package_data
     left_out = []
     for path in tracked():
         names = [name for name in listed_packages() if folder_of(name) in path.parents]
-        if not names or path.suffix == ".py":
+        if not names or path.suffix == ".py" or path.relative_to(ROOT).as_posix().startswith(SHIPPED):
             continue
         package = max(names, key=len)
         inside = path.relative_to(folder_of(package)).as_posix()
