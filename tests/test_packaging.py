@@ -51,7 +51,7 @@ def test_every_folder_with_code_is_listed_as_a_package():
 
 
 def test_data_files_of_the_packages_are_installed():
-    """Everything tracked beside the code that is neither Python nor a result goes along (by setuptools' own build step)."""
+    """All tracked data beside the code, but for results that ship, goes along (by setuptools' own build step)."""
     distribution = Distribution({"src_root": str(ROOT)})
     distribution.parse_config_files([str(ROOT / "setup.cfg")])
     patterns = distribution.package_data
