@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import shutil
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +20,10 @@ from tests.benchmarks.leaderboard.crowd import TINY, tiny
 
 needs_submitit = pytest.mark.skipif(
     importlib.util.find_spec("submitit") is None, reason="submitit is not installed (pip install submitit)"
+)
+needs_slurm = pytest.mark.skipif(
+    shutil.which("scontrol") is None or subprocess.run(["scontrol", "ping"], capture_output=True).returncode != 0,
+    reason="no Slurm answers here (scontrol ping)",
 )
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="ray is not installed")
 TWO = {"seeds": [1], "algorithms": ["mvd", "qmix"], "tasks": TINY["tasks"][:1]}
@@ -85,6 +91,80 @@ def test_a_job_that_ends_badly_says_why(results: Path, monkeypatch: pytest.Monke
     (results / "protocol.json").unlink()
     (told,) = wait_for(make_pool("slurm", results, ALL, 1, {"cluster": "local", "timeout_min": 20}))
     assert "no protocol lies there" in told and "\n" not in told
+
+
+@pytest.mark.slow
+@needs_submitit
+@needs_slurm
+def test_jobs_of_slurm(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    pool = make_pool("slurm", results, ALL, 2, {"timeout_min": 20})
+    assert [] == wait_for(pool)
+    assert_all_were_tried_once(results)
+
+
+@pytest.mark.slow
+@needs_submitit
+@needs_slurm
+def test_a_cancelled_job_of_slurm_ends_with_its_reason(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(slurm, "ASK_S", 0.5)
+    monkeypatch.setattr(slurm, "GONE_S", 1.0)
+    later = {"slurm_additional_parameters": {"begin": "now+1hour"}}
+    pool = make_pool("slurm", results, ALL, 1, {"timeout_min": 20, **later})
+    assert 1 == pool.alive()
+    pool.stop()
+    assert 0 == pool.alive()
+    (told,) = pool.complaints()
+    assert "ended badly: it left no result" in told
+
+
+FAKE_SLURM = {
+    "srun": "",
+    "sbatch": "echo Submitted batch job 7",
+    "scancel": "",
+    "squeue": "cat {queue}",
+}
+
+
+@needs_submitit
+def test_a_job_that_slurm_has_lost_is_not_waited_for(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in: programs that say what Slurm's say, of a cluster without accounts (no sacct)."""
+    queue, bin_folder = tmp_path / "queue", tmp_path / "bin"
+    bin_folder.mkdir()
+    for name, does in FAKE_SLURM.items():
+        (bin_folder / name).write_text(f"#!/bin/sh\n{does.format(queue=queue)}\n")
+        (bin_folder / name).chmod(0o755)
+    monkeypatch.setattr(os, "environ", {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"})
+    monkeypatch.setattr(slurm, "ASK_S", 0.0)
+    monkeypatch.setattr(slurm, "GONE_S", 0.2)
+    pool = make_pool("slurm", results, ALL, 2, {})
+
+    def after_a_while() -> int:
+        time.sleep(0.3)
+        pool.alive()
+        time.sleep(0.3)
+        return pool.alive()
+
+    assert 2 == after_a_while()  # squeue fails: the controller does not answer, so nothing is known
+    queue.write_text("7_0\n7_1\n")
+    assert 2 == after_a_while()
+    (results / "workers/slurm/7_1_0_log.err").write_text("srun: error: n1: task 0: Killed\nsrun: Force Terminated\n")
+    queue.write_text("7_0\n")
+    assert 1 == after_a_while()
+    assert ["job 7_1 ended badly: srun: error: n1: task 0: Killed"] == pool.complaints()
+    queue.write_text("")
+    assert 0 == after_a_while()
+    assert ["job 7_0 ended badly: it left no result"] == pool.complaints()
+
+
+@needs_submitit
+def test_a_job_whose_time_is_up_is_queued_again_with_the_same_cells() -> None:
+    job, chosen = slurm.Job(), Chosen(seeds=(1,))
+    again = job.checkpoint("results", chosen)
+    assert (job, ("results", chosen)) == (again.function, again.args)
 
 
 @pytest.mark.slow
