@@ -24,7 +24,8 @@ from benchmarks.leaderboard.bundle.manifest import open_files
 from benchmarks.leaderboard.bundle.packing import write_zip
 from benchmarks.leaderboard.bundle.reading import bundle_results, read_about, results_of
 from benchmarks.leaderboard.bundle.refusal import Refused
-from benchmarks.leaderboard.bundle.verification import TIERS, Verification, write_record
+from benchmarks.leaderboard.bundle.strangers import copies_of
+from benchmarks.leaderboard.bundle.verification import HIGHEST, TIERS, Verification, write_record
 from benchmarks.leaderboard.results import NOT_RUN, Results
 from epymarl_lite.utils.files import sync_folder, write_file
 
@@ -96,6 +97,9 @@ def add(bundle: Path, found: Verification, folder: Path, replace: str | None = N
             raise Refused(NO_SUBMISSION.format(given=replace, known=", ".join(submissions) or "none"))
         others = {place: record for place, record in submissions.items() if place != replace}
         _check(found, protocol, folder, others)
+        if found.tier == HIGHEST:
+            with open_archive(bundle) as archive:
+                Refused.unless_empty([f"add: {why}" for why in copies_of(others, open_files(archive))])
         place = folder / SUBMISSIONS / f"{_slug(found.name)}-{found.digest[:16]}"
         try:
             staged = _stage(bundle, found, folder)

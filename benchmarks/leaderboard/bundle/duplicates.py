@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.leaderboard.bundle.contents import RunFiles
 from benchmarks.leaderboard.bundle.weights import content_hash
 
-__all__ = ["Played", "Print", "alike", "copies", "finger_print", "played_by", "players_told"]
+__all__ = ["Played", "Print", "alike", "as_told", "copies", "finger_print", "played_by", "players_told", "told"]
 
 COPY = "{one} and {other}: one run told twice (equal {what})."
 NEAR = (
@@ -33,6 +33,7 @@ ENOUGH = 30  # different returns, or sequences of actions, that no two runs shar
 NEAREST = 0.02  # distance of two networks over their size; two random ones are about 1.4 apart
 NEAREST_OF_A_SEED = 1e-4  # of two algorithms that began with the same weights; a single update moves them further
 TIES = 0.01  # share of episodes in which equal networks may act differently by ties
+KEPT, KEPT_BYTES = 100, 8  # episodes a run, and bytes a hash, that a verification record keeps
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,20 @@ def alike(players: Iterable[Played]) -> list[str]:
         if n >= (1 - TIES) * of:
             reasons.append(ALIKE.format(one=one.name, other=other.name, n=n, of=of))
     return reasons
+
+
+def as_told(player: Played) -> dict[str, Any]:
+    """What a verification record keeps of `player`, as JSON."""
+    return {"is_first": player.is_first, "actions": [each[:KEPT_BYTES].hex() for each in player.actions[:KEPT]]}
+
+
+def told(print_: Mapping[str, Any], name: str) -> Played | None:
+    """The player of a verification record's print; None if the record keeps none."""
+    kept = print_.get("played")
+    if kept is None:
+        return None
+    actions = tuple(bytes.fromhex(each) for each in kept["actions"])
+    return Played(name, print_["task"], print_["algorithm"], print_["seed"], kept["is_first"], actions)
 
 
 def players_told(players: Sequence[Played]) -> str:

@@ -9,6 +9,7 @@ b. On fresh episodes, drawn by whoever verifies, the mean return is compatible w
    refused with probability at most ERROR.
 c. The tests that claims are made from come out as recorded (`retesting`).
 d. On the fresh episodes, which are the same for all networks of a task, no two runs' networks act alike (`duplicates`).
+   What they do there is kept, so that a board can compare the networks of a later bundle (`strangers`).
 """
 
 import secrets
@@ -22,7 +23,7 @@ import numpy as np
 
 from async_envs.core.seeding import HELD_OUT, episode_seed
 from benchmarks.leaderboard.bundle.contents import RunFiles
-from benchmarks.leaderboard.bundle.duplicates import alike, played_by, players_told
+from benchmarks.leaderboard.bundle.duplicates import Played, alike, played_by, players_told
 from benchmarks.leaderboard.bundle.manifest import Files
 from benchmarks.leaderboard.bundle.names import WEIGHTS
 from benchmarks.leaderboard.bundle.reading import About
@@ -34,7 +35,7 @@ from benchmarks.leaderboard.bundle.weights import read_weights
 if TYPE_CHECKING:
     from plugins.runners.playing import Episode
 
-__all__ = ["ERROR", "HeldOut", "compatible", "evaluate_again", "fresh_seed"]
+__all__ = ["ERROR", "HeldOut", "compatible", "evaluate_again", "fresh_seed", "fresh_seeds", "playable"]
 
 ERROR = 0.01  # probability that a bundle whose numbers are right is refused by (b), over all its runs
 FEWEST = 100  # fresh episodes, where fewer were recorded
@@ -69,12 +70,20 @@ def fresh_seed() -> int:
     return secrets.randbits(32)
 
 
-def evaluate_again(files: Files, about: About, n_runs: int, seed: int, tell: Teller) -> tuple[str, ...]:
+def fresh_seeds(seed: int, task: str, n: int) -> list[int]:
+    """Seeds of a task's first `n` fresh episodes."""
+    return [episode_seed(seed, f"{HELD_OUT}/{task}", k) for k in range(n)]
+
+
+def evaluate_again(
+    files: Files, about: About, n_runs: int, seed: int, tell: Teller, players: list[Played]
+) -> tuple[str, ...]:
     """All parts of tier 4.
 
     Args:
         n_runs: runs with an evaluation.
         seed: of the fresh episodes.
+        players: what each run's networks do on them is added here.
 
     Raises:
         Refused: networks that do not fit, that act differently, that are not as good on fresh episodes, that get other
@@ -83,18 +92,18 @@ def evaluate_again(files: Files, about: About, n_runs: int, seed: int, tell: Tel
     """
     from registry import evaluation
 
-    found, tests, players = _Found(n_runs, np.random.default_rng(seed)), Retests(), []
+    found, tests = _Found(n_runs, np.random.default_rng(seed)), Retests()
     for run in evaluated_runs(files, about):
         assert run.evaluation is not None
         where = f"{run.folder}/{WEIGHTS}"
         tensors, config = read_weights(files.read(where), where, files.limits), run.evaluation["config"]
         n = max(len(run.episodes), FEWEST)
-        fresh = [episode_seed(seed, f"{HELD_OUT}/{run.run['task']}", k) for k in range(n)]
-        with _playable(run):
+        fresh = fresh_seeds(seed, run.run["task"], n)
+        with playable(run):
             again = evaluation.evaluate(config, tensors, [each.seed for each in run.episodes])
             held_out = evaluation.evaluate(config, tensors, fresh)
         found.add(run, again, held_out)
-        with _playable(run):
+        with playable(run):
             tests.add(files, run, tensors)
         players.append(played_by(run, [each.actions for each in held_out]))
         tell(f"networks played again: {run.name}")
@@ -107,7 +116,7 @@ def evaluate_again(files: Files, about: About, n_runs: int, seed: int, tell: Tel
 
 
 @contextmanager
-def _playable(run: RunFiles) -> Iterator[None]:
+def playable(run: RunFiles) -> Iterator[None]:
     """Turns what networks that do not fit raise into a refusal."""
     try:
         yield

@@ -10,6 +10,7 @@ from typing import Any, Callable, Sequence
 
 from benchmarks.leaderboard.bundle.archive import open_archive
 from benchmarks.leaderboard.bundle.claims import differences, make_claims, n_numbers
+from benchmarks.leaderboard.bundle.duplicates import Played, as_told
 from benchmarks.leaderboard.bundle.forms import Checked, check_forms
 from benchmarks.leaderboard.bundle.limits import LIMITS, Limits
 from benchmarks.leaderboard.bundle.manifest import Files, open_files
@@ -50,7 +51,8 @@ class Verification:
     Attributes:
         tier: the highest one reached; 0 if the first refused.
         cells: "task algorithm" -> tier of its runs; those without a last evaluation stay at 2.
-        prints: runs' hashes, so that a board can tell copies of them.
+        prints: runs' hashes, so that a board can tell copies of them; at tier 4 also what their networks do on the
+            fresh episodes of `held_out_seed`.
     """
 
     digest: str | None
@@ -86,6 +88,7 @@ def verify(
     steps: list[Step] = []
     seed = fresh_seed() if seed is None else seed
     checked: Checked | None = None
+    players: list[Played] = []
     digest: str | None = None
     try:
         with open_archive(path, limits) as archive:
@@ -99,7 +102,7 @@ def verify(
 
             if _run(steps, 1, forms) and highest > 1:
                 assert checked is not None
-                _go_on(steps, files, checked, highest, tell, seed)
+                _go_on(steps, files, checked, highest, tell, seed, players)
     except Refused as error:
         steps.append(Step(1, REFUSED, error.reasons))
     reached = max((step.tier for step in steps if step.state == PASSED), default=0)
@@ -107,17 +110,23 @@ def verify(
         steps.append(Step(tier, NOT_ASKED if tier > highest and steps[-1].state != REFUSED else NOT_REACHED))
     if checked is None:
         return Verification(digest, harmless(Path(path).name), None, False, reached, tuple(steps), held_out_seed=seed)
-    return _of(checked, digest, reached, tuple(steps), seed)
+    return _of(checked, digest, reached, tuple(steps), seed, players if reached == HIGHEST else [])
 
 
 def _go_on(
-    steps: list[Step], files: Files, checked: Checked, highest: int, tell: Teller, seed: int
+    steps: list[Step],
+    files: Files,
+    checked: Checked,
+    highest: int,
+    tell: Teller,
+    seed: int,
+    players: list[Played],
 ) -> None:
     """Tiers 2 to `highest`, until one refuses or has nothing to check."""
     rest: Sequence[Callable[[], tuple[str, ...]]] = (
         lambda: recompute(files, checked),
         lambda: replay_actions(files, checked.about, tell),
-        lambda: evaluate_again(files, checked.about, checked.n_evaluated, seed, tell),
+        lambda: evaluate_again(files, checked.about, checked.n_evaluated, seed, tell, players),
     )
     for tier, check in enumerate(rest[: highest - 1], start=2):
         if tier > 2 and not checked.n_evaluated:
@@ -155,7 +164,14 @@ def recompute(files: Files, checked: Checked) -> tuple[str, ...]:
     return (f"{n_numbers(claimed):,} claimed numbers are those of {n_tests:,} tests with {n_episodes:,} episodes",)
 
 
-def _of(checked: Checked, digest: str | None, reached: int, steps: tuple[Step, ...], seed: int) -> Verification:
+def _of(
+    checked: Checked,
+    digest: str | None,
+    reached: int,
+    steps: tuple[Step, ...],
+    seed: int,
+    players: Sequence[Played],
+) -> Verification:
     about = checked.about
     lacking = {(each["task"], each["algorithm"]) for each in about.said["missing"] if each["what"] == "evaluation"}
     evaluated = {(each.task, each.algorithm) for each in checked.prints if each.vector is not None} - lacking
@@ -163,8 +179,10 @@ def _of(checked: Checked, digest: str | None, reached: int, steps: tuple[Step, .
         f"{each.task} {each.algorithm}": reached if (each.task, each.algorithm) in evaluated else min(reached, 2)
         for each in checked.prints
     }
+    played = {each.name: as_told(each) for each in players}
     prints = [
         {"task": each.task, "algorithm": each.algorithm, "seed": each.seed, "hashes": dict(each.hashes)}
+        | ({"played": played[each.name]} if each.name in played else {})
         for each in checked.prints
     ]
     return Verification(

@@ -135,7 +135,8 @@ def _curves(task: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
     for name, dashes in (("random", (0, (1, 3))), ("best", (0, (5, 4)))):
         if task[name] is not None:
             axis.axhline(task[name], color="0.45", linewidth=0.9, linestyle=dashes, label=name)
-    axis.set_ylabel("test return, mean and 95 % interval")
+    bounded = any(low is not None for curve in curves.values() for low in curve["low"])
+    axis.set_ylabel("test return, mean and 95 % interval" if bounded else "test return, mean")
     axis.set_title(task["title"])
     _steps(axis)
     _legend(figure, axis, len(curves))
@@ -163,7 +164,9 @@ def _aggregates(data: Mapping[str, Any]) -> Any:
         axis.set_yticks(range(len(found)), ["" for _ in found])
         axis.set_title(words + (", lower is better" if name == "optimality_gap" else ""), fontsize="medium")
     axes[0].set_yticklabels([f"{titles[each['algorithm']]} (n = {each['n_runs']})" for each in found])
-    figure.supxlabel("normalised final return, with 95 % interval", fontsize="medium")
+    bounded = any(each[name]["low"] is not None for each in found for name in AGGREGATES)
+    words = "normalised final return"
+    figure.supxlabel(f"{words}, with 95 % interval" if bounded else words, fontsize="medium")
     return figure
 
 

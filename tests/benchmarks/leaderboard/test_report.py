@@ -325,6 +325,19 @@ def test_two_processes_draw_the_same(drawn, tmp_path, monkeypatch):
         assert (folder / name).read_bytes() == (tmp_path / name).read_bytes()
 
 
+def words_of(monkeypatch, data, folder):
+    """All that the pictures of `data` say, as text."""
+    monkeypatch.setitem(plots.STYLE, "svg.fonttype", "none")
+    return "\n".join((folder / name).with_suffix(".svg").read_text() for name in plots.draw(data, folder))
+
+
+def test_axes_promise_intervals_only_where_there_are_some(drawn, tmp_path, monkeypatch):
+    _, _, data = drawn
+    assert "95 % interval" in words_of(monkeypatch, {**data, "improvement": []}, tmp_path)
+    one = a_report(tmp_path / "results", tasks={POAC: 1000}, seeds=(1,))
+    assert "95 % interval" not in words_of(monkeypatch, one, tmp_path / "results")
+
+
 def test_an_algorithm_looks_the_same_everywhere_and_like_no_other():
     names = [f"algorithm-{k}" for k in range(18)]
     found = plots.looks(names)

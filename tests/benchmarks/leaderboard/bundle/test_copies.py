@@ -1,6 +1,7 @@
 """One network told as several runs: other weights that do the same, and algorithms that began with the same ones."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from benchmarks.leaderboard.bundle.board import add
 from benchmarks.leaderboard.bundle.contents import RunFiles, TestLine
 from benchmarks.leaderboard.bundle.duplicates import (
     ENOUGH,
@@ -20,11 +22,15 @@ from benchmarks.leaderboard.bundle.duplicates import (
     finger_print,
     played_by,
     players_told,
+    told,
 )
+from benchmarks.leaderboard.bundle.refusal import Refused
 from benchmarks.leaderboard.bundle.strict_json import canonical
 from benchmarks.leaderboard.bundle.verification import table, verify
+from benchmarks.leaderboard.cells import cells_of
+from benchmarks.leaderboard.protocol import load as read_protocol
 from registry import evaluation
-from tests.benchmarks.leaderboard.bundle.builders import Files, folder_with, reclaimed
+from tests.benchmarks.leaderboard.bundle.builders import Files, files_of, folder_with, reclaimed, submit
 
 ONE, OTHER = "runs/async-poac-1/vdn/seed-1", "runs/async-poac-1/vdn/seed-2"
 
@@ -77,6 +83,43 @@ def test_one_network_with_its_units_in_another_order_is_found(real: Files, tmp_p
     assert [step.state for step in found.steps] == ["passed"] * 3 + ["REFUSED"], table(found)
     said = " ".join(found.steps[3].found)
     assert "vdn, seed 1 and async:poac-1, vdn, seed 2: one run told twice (their networks play 100 of 100 fresh" in said
+
+
+def of_one_seed(results: Path, folder: Path, seed: int) -> Path:
+    """A partial bundle of the one run of this seed."""
+    shutil.copytree(results, folder / "results")
+    for cell in cells_of(read_protocol(folder / "results" / "protocol.json"), folder / "results"):
+        if cell.seed != seed:
+            shutil.rmtree(cell.folder)
+    return submit(folder / "results", folder / "part.zip", partial=True)
+
+
+def test_a_network_that_the_board_has_is_found_in_another_order(
+    real: Files, real_results: Path, tmp_path: Path
+) -> None:
+    first = of_one_seed(real_results, tmp_path / "first", 1)
+    add(first, verify(first, seed=1), tmp_path / "board")
+
+    def submission(weights: dict[str, Tensor], name: str) -> Path:
+        files = files_of(of_one_seed(real_results, tmp_path / name, 2))
+        claimed = reclaimed(told_as(files, OTHER, weights), tmp_path / f"{name}-claimed")
+        return folder_with(claimed, tmp_path / f"{name}-bundle")
+
+    copy = submission(permuted(load(real[f"{ONE}/agent.safetensors"])), "copy")
+    found = verify(copy, seed=2)
+    assert 4 == found.tier, table(found)
+    with pytest.raises(Refused) as caught:
+        add(copy, found, tmp_path / "board")
+    (said,) = caught.value.reasons
+    assert "add: async:poac-1, vdn, seed 1 of 'A. Author' and async:poac-1, vdn, seed 2: one run told twice" in said
+    assert "play 100 of 100 fresh episodes" in said
+    own = submission(load(real[f"{OTHER}/agent.safetensors"]), "own")
+    add(own, verify(own, seed=2), tmp_path / "board")
+    assert 2 == len(list((tmp_path / "board" / "submissions").iterdir()))
+
+
+def test_a_record_may_lack_what_networks_did() -> None:
+    assert told({"task": "t", "algorithm": "vdn", "seed": 1, "hashes": {}}, "name") is None
 
 
 # what networks do
