@@ -170,7 +170,7 @@ def _of(
     reached: int,
     steps: tuple[Step, ...],
     seed: int,
-    players: Sequence[Played],
+    players: Sequence[Played] = (),
 ) -> Verification:
     about = checked.about
     lacking = {(each["task"], each["algorithm"]) for each in about.said["missing"] if each["what"] == "evaluation"}
