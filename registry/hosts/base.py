@@ -6,6 +6,7 @@ plugins need not ask where they are.
 """
 
 import logging
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from registry.catalog import load, make
 from registry.recorder import Recorder
 
 ENV = "async"  # the name of our environment in every host's table
+STANDINS = Path(__file__).parent / "standins"
 
 
 @dataclass
@@ -82,6 +84,12 @@ class Host(ABC):
 
     def check_memory(self, config: Mapping[str, Any], env_info: Mapping[str, int]) -> None:
         """Refuse a run that needs more memory than there is; a host that cannot tell accepts all."""
+
+
+def offer_standins() -> None:
+    """Let a host import our stand-ins for the modules that it names and that are not here."""
+    if str(STANDINS) not in sys.path:
+        sys.path.append(str(STANDINS))
 
 
 def add(table: dict[str, Any], ours: Mapping[str, Any], shadow: bool = False) -> set[str]:

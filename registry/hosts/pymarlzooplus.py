@@ -96,6 +96,7 @@ class Pymarlzooplus(base.Host):
             raise ValueError(UNOBSERVED)
 
     def _load(self) -> base.Parts:
+        base.offer_standins()
         try:
             parts = base.Parts(
                 envs=importlib.import_module("pymarlzooplus.envs").REGISTRY,

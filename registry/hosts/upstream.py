@@ -12,8 +12,6 @@ from plugins.envs import AsyncEnv
 from registry.catalog import make
 from registry.hosts import base, shapes
 
-STANDINS = Path(__file__).parent / "standins"
-
 NEEDED = (
     "src/main.py",
     "src/run.py",
@@ -102,8 +100,7 @@ class Upstream(base.Host):
                 raise ValueError(OTHER_HOME.format(home=self.home, module=module, found=found))
         if source not in sys.path:
             sys.path.insert(0, source)
-        if str(STANDINS) not in sys.path:
-            sys.path.append(str(STANDINS))
+        base.offer_standins()
 
     def run(self, run: Any, config: dict[str, Any], log: logging.Logger, resume: Any = None) -> None:
         self.parts()
