@@ -18,6 +18,7 @@ VERBS = {
     "scores": ("benchmarks.leaderboard.commands.scores:command", "Measure the tasks' reference scores anew."),
     "submit": ("benchmarks.leaderboard.commands.submit:command", "Pack results for others to verify."),
     "verify": ("benchmarks.leaderboard.commands.verify:command", "Check a submission, tier by tier."),
+    "restore": ("benchmarks.leaderboard.commands.restore:command", "Turn a submission back into a results folder."),
     "add": ("benchmarks.leaderboard.commands.add:command", "Put a verified submission into the table."),
 }
 DISK = "{verb}: {error}. See that the place is there, that you may read and write it, and that the disk has room."

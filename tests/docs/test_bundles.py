@@ -42,7 +42,7 @@ def test_every_bound_on_copies_and_ties_is_the_one_that_holds() -> None:
 
 def test_every_command_and_file_exists() -> None:
     asked = re.findall(r"python -m benchmarks\.leaderboard (\w+)", TEXT)
-    assert {"submit", "verify", "add", "report"} == set(asked) <= set(VERBS)
+    assert {"submit", "verify", "add", "report", "restore"} == set(asked) <= set(VERBS)
     assert SAME_RULES.relative_to(ROOT).as_posix() in TEXT
     for place in re.findall(r"\]\(\.\./([^)]+)\)", TEXT):
         assert (ROOT / place).exists()

@@ -7,7 +7,7 @@ from typing import Iterable, Mapping
 from benchmarks.leaderboard.bundle.refusal import harmless
 
 __all__ = [
-    "BUNDLE", "CLAIMS", "EPISODES", "EVALUATION", "LAST_WEIGHTS", "MANIFEST", "RUN", "TESTS", "WEIGHTS",
+    "BUNDLE", "CLAIMS", "EPISODES", "EVALUATION", "LAST_WEIGHTS", "MANIFEST", "OF_A_RUN", "RUN", "TESTS", "WEIGHTS",
     "looks_pickled", "name_reasons", "run_folder",
 ]  # fmt: skip
 

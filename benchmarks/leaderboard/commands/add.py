@@ -33,7 +33,7 @@ def command(bundle: Path, board: Path, highest: int, seed: int | None, replace: 
     Exit status 1 if it is refused.
     """
     if not bundle.exists():
-        raise ValueError(NOT_THERE.format(bundle=bundle))
+        raise ValueError(NOT_THERE.format(verb="add", bundle=bundle))
     found = verify(bundle, highest, progress, seed)
     click.echo(headline(found))
     click.echo(table(found))

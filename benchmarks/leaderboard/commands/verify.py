@@ -10,7 +10,7 @@ from benchmarks.leaderboard.bundle.verification import HIGHEST, TIERS, Verificat
 
 __all__ = ["command", "headline", "progress"]
 
-NOT_THERE = "verify: {bundle}: there is no such file or folder. Name a bundle that submit has written."
+NOT_THERE = "{verb}: {bundle}: there is no such file or folder. Name a bundle that submit has written."
 
 
 @click.command()
@@ -36,7 +36,7 @@ def command(bundle: Path, highest: int, seed: int | None, record: Path | None) -
     refused. What was found is written beside the bundle as JSON.
     """
     if not bundle.exists():
-        raise ValueError(NOT_THERE.format(bundle=bundle))
+        raise ValueError(NOT_THERE.format(verb="verify", bundle=bundle))
     found = verify(bundle, highest, progress, seed)
     click.echo(headline(found))
     click.echo(table(found))

@@ -25,7 +25,8 @@ def overall(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) -> dic
     if not entries:
         return None
     columns = [name for name in AGGREGATES if any(entry.get(name) for entry in entries)]
-    places = _ranks(entries)
+    unfinished = {row["algorithm"] for row in data["rows"] if 0 < row["n"] < sum(row["states"].values())}
+    places = _ranks([entry for entry in entries if entry["algorithm"] not in unfinished])
     strip = Strip([*values_of(entry.get("iqm") for entry in entries), 0.0, 1.0], [0.0, 1.0])
     rows = []
     for entry in entries:
@@ -35,7 +36,7 @@ def overall(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) -> dic
                 "algorithm": algorithms[entry["algorithm"]],
                 "rank": rank,
                 "rank_text": rank_text(rank, places.values()),
-                "rank_why": None if rank else "not ranked: other tasks than those ranked, or no interval",
+                "rank_why": None if rank else _rank_why(entry["algorithm"] in unfinished),
                 "n_runs": entry["n_runs"],
                 "n_tasks": entry["n_tasks"],
                 "cells": [
@@ -87,8 +88,14 @@ def improvement(data: Mapping[str, Any], algorithms: Mapping[str, Algorithm]) ->
     return found
 
 
+def _rank_why(is_unfinished: bool) -> str:
+    if is_unfinished:
+        return "not ranked: not all runs of a task are finished"
+    return "not ranked: other tasks than those ranked, or no interval"
+
+
 def _ranks(entries: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Places by IQM, among the algorithms of `_compared_tasks`."""
+    """Places by IQM, among the algorithms of `_compared_tasks`; {} without entries."""
     compared = _compared_tasks(entries)
     known = {
         entry["algorithm"]: entry["iqm"]

@@ -129,6 +129,8 @@ def _why_not(row: Mapping[str, Any]) -> str:
 def _rank_why(row: Mapping[str, Any]) -> str | None:
     if row.get("rank") is not None:
         return None
+    if row["n"] and row["n"] < (asked := sum(row["states"].values())):
+        return f"not ranked: {row['n']} of {asked} runs finished"
     return {0: "not ranked: no finished run", 1: "not ranked: one run has no interval"}.get(row["n"], "not ranked")
 
 

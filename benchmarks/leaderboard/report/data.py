@@ -162,8 +162,11 @@ def _normalised(final: Mapping[str, Any] | None, scores: tuple[float, float] | N
 
 
 def _rank(rows: Sequence[dict[str, Any]]) -> None:
+    """Among rows whose runs are all finished: which seeds end first, or fail, may depend on how they go."""
     found = [
-        None if row["final"] is None else Interval(row["final"]["mean"], row["final"]["low"], row["final"]["high"])
+        Interval(row["final"]["mean"], row["final"]["low"], row["final"]["high"])
+        if row["final"] is not None and row["n"] == len(row["runs"])
+        else None
         for row in rows
     ]
     for row, place in zip(rows, ranks(found)):

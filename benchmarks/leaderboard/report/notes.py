@@ -14,7 +14,7 @@ HOW = (
 )
 RANK = (
     "Ranks are by the mean final return of a task. Algorithms whose intervals overlap, or are joined by a chain of "
-    "overlaps, share a rank; without an interval there is none."
+    "overlaps, share a rank; without an interval, or before all runs are finished, there is none."
 )
 AXIS = "The x-axis is environment steps, not decisions and not macro-actions."
 FINAL = (

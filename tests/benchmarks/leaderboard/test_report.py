@@ -103,6 +103,15 @@ def test_ranks_part_only_where_intervals_do(tmp_path):
     assert [1, 1] == [row["rank"] for row in data["rows"] if row["task"] == POAC]
 
 
+def test_an_algorithm_is_ranked_when_all_its_runs_are_finished(tmp_path):
+    """Two of three seeds may be the two that went well."""
+    states = {(POAC, "mvd", 3): "failed"}
+    data = a_report(tmp_path, score=apart, algorithms=("vdn", "mvd", "qmix"), seeds=(1, 2, 3), states=states)
+    assert [2, None, 1] == [row["rank"] for row in data["rows"] if row["task"] == POAC]
+    assert row_of(data, POAC, "mvd")["final"]["low"] is not None
+    assert [3, 1, 2] == [row["rank"] for row in data["rows"] if row["task"] == OTHER]
+
+
 def test_one_run_has_no_interval_and_no_rank(tmp_path):
     data = a_report(tmp_path, seeds=(4,))
     row = row_of(data, POAC, "mvd")

@@ -164,7 +164,7 @@ def test_what_is_not_there_says_why(tree: Parsed) -> None:
         "loss is not finite at step 212,480",
         "Not available for this task: win rate.",
         "not ranked: no finished run",
-        "not ranked: one run has no interval",
+        "not ranked: 1 of 3 runs finished",
     ):
         assert words in text
     assert "39 of 45 runs finished; the rest: 1 failed, 5 not run." in tree.named("header")[0].text

@@ -73,6 +73,32 @@ def test_algorithms_of_as_many_but_other_tasks_are_not_ranked_against_each_other
 
 
 @pytest.mark.parametrize(
+    "states, why",
+    [
+        ({"finished": 3}, None), ({"finished": 2, "failed": 1}, "not ranked: 2 of 3 runs finished"),
+        ({"finished": 1}, "not ranked: one run has no interval"), ({"failed": 3}, "not ranked: no finished run"),
+    ],
+)  # fmt: skip
+def test_who_is_not_ranked_is_told_why(states: dict[str, int], why: str | None) -> None:
+    rank = 1 if states == {"finished": 3} else None
+    row = {"task": "t", "algorithm": "a", "n": states.get("finished", 0), "states": states, "runs": [], "rank": rank}
+    data = report(rows=[row])
+    (table,) = tables.tasks(data, algorithms_of(data), {})
+    assert table["rows"][0]["rank_why"] == why
+
+
+def test_algorithm_with_unfinished_runs_has_no_overall_rank() -> None:
+    entries = [aggregate("half", 0.9, 1.0), aggregate("b", 0.1, 0.2), aggregate("a", 0.3, 0.4)]
+    row = {"task": "a", "algorithm": "half", "n": 2, "states": {"finished": 2, "running": 1}, "runs": []}
+    data = report(aggregates=entries, rows=[row])
+    found = suite.overall(data, algorithms_of(data))
+    assert found is not None
+    rows = [(row["algorithm"].name, row["rank_text"], row["rank_why"]) for row in found["rows"]]
+    assert [("a", "1", None), ("b", "2", None)] == rows[:2]
+    assert ("half", "–", "not ranked: not all runs of a task are finished") == rows[2]
+
+
+@pytest.mark.parametrize(
     "steps, text", [({"steps": 500_000, "steps_most": 500_000}, "500,000"), ({"steps": None, "steps_most": None}, "–"),
                     ({"steps": 500_000, "steps_most": 505_012}, "500,000 to 505,012"), ({"steps": 7}, "7")],
 )  # fmt: skip
