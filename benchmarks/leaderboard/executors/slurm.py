@@ -77,12 +77,15 @@ class SlurmPool:
 
     def alive(self) -> int:
         """How many jobs wait or are at work."""
+        return self._alive(GONE_S)
+
+    def _alive(self, gone_s: float) -> int:
         for each in list(self._jobs):
             if each.paths.result_pickle.exists() or self._queue is None:
                 if each.done():
                     self._jobs.remove(each)
                     self._complain(each, each.exception())
-            elif self._queue.lacks(each.job_id):
+            elif self._queue.lacks(each.job_id, gone_s):
                 self._jobs.remove(each)
                 self._complain(each, each.stderr() or "it left no result")
         return len(self._jobs)
@@ -101,7 +104,7 @@ class SlurmPool:
         for each in self._jobs:
             each.cancel()
         until = time.monotonic() + GRACE_S
-        while self.alive() and time.monotonic() < until:
+        while self._alive(0.0) and time.monotonic() < until:
             time.sleep(0.5)
 
 
@@ -113,14 +116,14 @@ class Queue:
         self._next = -ASK_S
         self._seen: dict[str, float] = {}
 
-    def lacks(self, job_id: str) -> bool:
-        """Whether a job has not been there for `GONE_S` seconds; while no controller answers, all are there."""
+    def lacks(self, job_id: str, gone_s: float) -> bool:
+        """Whether a job has not been there for `gone_s` seconds; while no controller answers, all are there."""
         now = time.monotonic()
         if now >= self._next:
             self._ids, self._next = ids_in_queue(), now + ASK_S
         if self._ids is None or job_id in self._ids:
             self._seen[job_id] = now
-        return now - self._seen.setdefault(job_id, now) >= GONE_S
+        return now - self._seen.setdefault(job_id, now) >= gone_s
 
 
 def ids_in_queue() -> set[str] | None:

@@ -127,11 +127,9 @@ FAKE_SLURM = {
 }
 
 
-@needs_submitit
-def test_a_job_that_slurm_has_lost_is_not_waited_for(
-    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A stand-in: programs that say what Slurm's say, of a cluster without accounts (no sacct)."""
+@pytest.fixture
+def slurm_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a stand-in's squeue tells: programs that say what Slurm's say, of a cluster without accounts (no sacct)."""
     queue, bin_folder = tmp_path / "queue", tmp_path / "bin"
     bin_folder.mkdir()
     for name, does in FAKE_SLURM.items():
@@ -139,6 +137,33 @@ def test_a_job_that_slurm_has_lost_is_not_waited_for(
         (bin_folder / name).chmod(0o755)
     monkeypatch.setattr(os, "environ", {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"})
     monkeypatch.setattr(slurm, "ASK_S", 0.0)
+    return queue
+
+
+@needs_submitit
+def test_stopping_waits_no_longer_than_slurm_has_the_jobs(
+    results: Path, slurm_queue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that was cancelled leaves no result, so there is none to wait for once it is out of the queue."""
+    monkeypatch.setattr(slurm, "GONE_S", 3600.0)
+    slurm_queue.write_text("7_0\n7_1\n")
+    pool = make_pool("slurm", results, ALL, 2, {})
+    waited: list[float] = []
+
+    def ends(seconds: float) -> None:
+        waited.append(seconds)
+        slurm_queue.write_text("7_1\n" if len(waited) == 1 else "")
+
+    monkeypatch.setattr(slurm.time, "sleep", ends)
+    pool.stop()
+    assert 2 == len(waited)
+
+
+@needs_submitit
+def test_a_job_that_slurm_has_lost_is_not_waited_for(
+    results: Path, slurm_queue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = slurm_queue
     monkeypatch.setattr(slurm, "GONE_S", 0.2)
     pool = make_pool("slurm", results, ALL, 2, {})
 
