@@ -23,6 +23,8 @@ FAMILIES = {
     "overcooked": "async_envs.overcooked.family:FAMILY",
     "smac": "async_envs.smac.family:FAMILY",
     "tabular": "async_envs.tabular.family:FAMILY",
+    "pettingzoo": "async_envs.asynchronize.family:PETTINGZOO",
+    "gymnasium": "async_envs.asynchronize.family:GYMNASIUM",
 }
 
 # Name of a view -> "module:class", called as `cls(simulator)`.

@@ -92,7 +92,8 @@ def test_every_file_named_is_there():
 
 def test_every_key_config_host_and_command_named_exists():
     keys = set(re.findall(r"async:[a-z]+(?:-\w*)?", README))
-    assert keys and all(catalog.canonical_key(key) in catalog.keys() for key in keys)
+    ours = {key for key in keys if not catalog.parse_key(key)[0].open_variants}  # others' tasks may not be installed
+    assert ours and all(catalog.canonical_key(key) in catalog.keys() for key in ours)
     for code in CODE:
         for word in code.split():
             if word.startswith("--config="):

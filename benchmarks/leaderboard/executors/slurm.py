@@ -123,6 +123,7 @@ class Queue:
             self._ids, self._next = ids_in_queue(), now + ASK_S
         if self._ids is None or job_id in self._ids:
             self._seen[job_id] = now
+            return False
         return now - self._seen.setdefault(job_id, now) >= gone_s
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ def test_stopping_waits_no_longer_than_slurm_has_the_jobs(
         waited.append(seconds)
         slurm_queue.write_text("7_1\n" if len(waited) == 1 else "")
 
-    monkeypatch.setattr(slurm.time, "sleep", ends)
+    monkeypatch.setattr(slurm, "time", SimpleNamespace(sleep=ends, monotonic=time.monotonic))
     pool.stop()
     assert 2 == len(waited)
 

@@ -1,0 +1,154 @@
+"""Plain tasks of PettingZoo and Gymnasium, written for the tests: they keep what they were told."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
+from pettingzoo import ParallelEnv
+
+N_ACTIONS = (3, 2, 4)
+WALK = (0, 1)  # actions that everybody has
+
+
+class Leavers(ParallelEnv):
+    """Agents a, b, c see a random number and their clock; c leaves after three steps, b when it draws above 0.9.
+
+    Masks are in the info: an agent may not choose its last action in odd steps. The task ends when a alone is left and
+    has chosen 1, or after `max_cycles` steps. Everything is drawn from the episode's seed.
+    """
+
+    metadata: dict[str, Any] = {"name": "leavers"}
+
+    def __init__(self, max_cycles: int = 12, masks: bool = True):
+        self.possible_agents = ["a", "b", "c"]
+        self.agents: list[str] = []
+        self.max_cycles, self.has_masks, self.steps = max_cycles, masks, 0
+        self.told: list[dict[str, int]] = []
+
+    def observation_space(self, agent: str) -> Any:
+        """A number of 0 … 1, and for c a clock of 0 … max_cycles too."""
+        width = 2 if agent == "c" else 1
+        return Box(np.zeros(width, np.float32), np.array([1.0, self.max_cycles][:width], np.float32))
+
+    def action_space(self, agent: str) -> Discrete:
+        """3, 2 and 4 actions."""
+        return Discrete(N_ACTIONS["abc".index(agent)])
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        self.rng = np.random.default_rng(seed)
+        self.agents, self.steps, self.told = list(self.possible_agents), 0, []
+        return self._seen(), self._infos()
+
+    def step(self, actions: dict[str, int]) -> Any:
+        """One step."""
+        assert set(actions) == set(self.agents)
+        infos = self._infos()
+        for agent, action in actions.items():
+            assert self.action_space(agent).contains(action)
+            assert not self.has_masks or infos[agent]["action_mask"][action]
+        self.told.append(dict(actions))
+        self.steps += 1
+        rewards = {agent: float(self.rng.normal()) + action for agent, action in actions.items()}
+        gone = {"c": self.steps >= 3, "b": self.rng.random() > 0.9, "a": self.agents == ["a"] and actions["a"] == 1}
+        here = list(self.agents)
+        terminations = {agent: gone[agent] for agent in here}
+        truncations = {agent: self.steps >= self.max_cycles and not gone[agent] for agent in here}
+        seen, infos = self._seen(), self._infos()
+        self.agents = [agent for agent in here if not (terminations[agent] or truncations[agent])]
+        return seen, rewards, terminations, truncations, infos
+
+    def _seen(self) -> dict[str, Any]:
+        drawn = {agent: np.array([self.rng.random()], np.float32) for agent in self.agents}
+        return {a: np.append(x, np.float32(self.steps)) if a == "c" else x for a, x in drawn.items()}
+
+    def _infos(self) -> dict[str, Any]:
+        if not self.has_masks:
+            return {agent: {} for agent in self.agents}
+        found = {}
+        for agent in self.agents:
+            mask = np.ones(N_ACTIONS["abc".index(agent)], np.int8)
+            mask[-1] = self.steps % 2 == 0
+            found[agent] = {"action_mask": mask}
+        return found
+
+
+class Team(gymnasium.Env):
+    """Two agents of one Gymnasium task, as EPyMARL's gymma expects: Tuples of spaces, a list of rewards."""
+
+    def __init__(self, n_actions: int = 3, max_episode_steps: int = 9):
+        self.action_space = Tuple([Discrete(n_actions)] * 2)
+        self.observation_space = Tuple([Dict({"kind": Discrete(2), "place": Box(-1.0, 1.0, (1,))})] * 2)
+        self.max_episode_steps = max_episode_steps
+        self.told: list[list[int]] = []
+        self.steps = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        super().reset(seed=seed)
+        self.steps, self.told = 0, []
+        return self._seen(), {"action_mask": self._masks()}
+
+    def step(self, actions: Any) -> Any:
+        """One step; two equal 2s end it."""
+        self.told.append(list(actions))
+        self.steps += 1
+        is_done = self.told[-1] == [2, 2]
+        is_late = self.steps >= self.max_episode_steps
+        return self._seen(), [1.0 * actions[0], 10.0 * actions[1]], is_done, is_late, {"action_mask": self._masks()}
+
+    def get_state(self) -> np.ndarray:
+        """The clock."""
+        return np.array([self.steps / self.max_episode_steps], np.float32)
+
+    def _seen(self) -> Any:
+        place = self.np_random.uniform(-1.0, 1.0, 2).astype(np.float32)
+        return tuple({"kind": k, "place": place[k : k + 1]} for k in range(2))
+
+    def _masks(self) -> list[np.ndarray]:
+        return [np.ones(self.action_space[0].n, np.int8) for _ in range(2)]
+
+
+def parallel_env(**kwargs: Any) -> Leavers:
+    """As PettingZoo's modules name it."""
+    return Leavers(**kwargs)
+
+
+class Continuous(Leavers):
+    """Its actions are not numbered."""
+
+    def action_space(self, agent: str) -> Any:
+        """A force."""
+        return Box(-1.0, 1.0, (1,))
+
+
+class Unforgetting(Leavers):
+    """How often it was reset shows: its seed does not decide everything."""
+
+    n_resets = 0
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        self.n_resets += 1
+        return super().reset(None if seed is None else seed + self.n_resets)
+
+
+class Endless(Leavers):
+    """It does not say when it ends."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.max_cycles = None  # type: ignore[assignment]
+
+    def observation_space(self, agent: str) -> Any:
+        """A number."""
+        return Box(0.0, 1.0, (1,))
+
+
+def not_parallel() -> object:
+    """Something else."""
+    return object()
+
+
+gymnasium.register("Team-v0", entry_point="tests.async_envs.asynchronize.tasks:Team")
