@@ -107,3 +107,12 @@ def test_jitter_lengthens_each_action_by_a_draw_of_the_episodes_own(seed: int, j
         lengths.append(found[1:])
     assert lengths[0] == lengths[1] == lengths[2]
     assert 2 <= min(lengths[0]) and max(lengths[0]) <= 2 + jitter and len(set(lengths[0])) > 1
+
+
+def test_when_the_task_ends_nobody_owes_anything() -> None:
+    sim = registry.make(TEAM, durations=(1, 5))
+    sim.reset([0])
+    sim.step(np.array([[FIRST_ACTION, FIRST_ACTION + 2]]))
+    sim.step(np.array([[FIRST_ACTION + 2, CONTINUE]]))
+    assert sim.terminated[0] and not sim.avail_actions[0, :, CONTINUE].any()
+    assert sim.state[0, 1:].tolist() == sim.obs[0, :, -1].tolist() == [0.0, 0.0]
