@@ -11,7 +11,7 @@ import registry
 LEAVERS = "async:pettingzoo-tests.async_envs.asynchronize.tasks"
 
 
-@pytest.mark.filterwarnings("ignore:Observation:UserWarning")  # these are dictionaries, as PettingZoo has them with masks
+@pytest.mark.filterwarnings("ignore:Observation:UserWarning")  # dictionaries, as PettingZoo has them with masks
 @pytest.mark.parametrize("key", ["async:pettingzoo-example", LEAVERS])
 def test_pettingzoos_checkers(key: str) -> None:
     parallel_api_test(registry.make(key, view="parallel", scale="bounds"), num_cycles=50)
@@ -22,4 +22,5 @@ def test_pettingzoos_checkers(key: str) -> None:
 def test_gymnasiums_checker(key: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that rewards are not in -1 … 1, that it is not registered
-        check_env(registry.make(key, view="gymnasium", invalid_actions="replace", scale="bounds"), skip_render_check=True)
+        view = registry.make(key, view="gymnasium", invalid_actions="replace", scale="bounds")
+        check_env(view, skip_render_check=True)
