@@ -1,7 +1,8 @@
 """What scripted play gets out of 2s_vs_1sc: `python -m benchmarks.smac_sanity [--games 30] [--smaclite]`.
 
-Prints a Markdown table of wins by team, profile of the units, and durations; nothing is learned, and the figures
-can be had anew in a minute. With `--smaclite` the same teams play SMAClite as well, where it is installed.
+Prints Markdown tables of wins by team, profile of the units, and durations, and of what the teams' returns are worth
+at the start under a discount; nothing is learned, and the figures can be had anew in a minute. With `--smaclite` the
+same teams play SMAClite as well, where it is installed.
 
 Teams: `random`; `fight` goes north and fires whenever it can; `share t` (for eight t) fights, and who has lost t
 since its last turn as the target steps out until the crawler takes the other; `rest n` fights, each leaves when
@@ -27,6 +28,7 @@ OUT = 8.55  # just out of the crawler's reach
 AWAY = 9.3  # where a stalker rests
 LOW = 21.0  # shield at which it leaves
 COLUMNS = ("random", "fight", "share", "rest once", "rest twice", "rest and share")
+GAMMAS = (1.0, 0.99, 0.995, 0.997)
 PROFILES = ("map", "melee410", "smaclite")
 
 Team = Callable[["Scene", int], int]
@@ -38,15 +40,15 @@ class Scene:
     def __init__(self, **options: Any):
         self.sim = make(f"async:smac-{MAP}", MAP, smac_compat=True, continuing_episode=True, **options)
 
-    def play(self, make_team: Callable[[], Team], seed: int) -> tuple[bool, float, float]:
-        """(won, return, health that the crawler is left with)."""
-        sim, team, total = self.sim, make_team(), 0.0
+    def play(self, make_team: Callable[[], Team], seed: int) -> tuple[bool, np.ndarray, float]:
+        """(won, reward of each step, health that the crawler is left with)."""
+        sim, team, rewards = self.sim, make_team(), []
         sim.reset([seed])
         while not sim.terminated[0] | sim.truncated[0]:
             deciding = sim.get_decision_mask()[0]
             sim.step(np.array([[self.possible(i, team(self, i)) if deciding[i] else 0 for i in range(2)]]))
-            total += float(sim.reward[0])
-        return bool(sim.metrics["battle_won"][0]), total, float(sim.state[0, 10]) * CRAWLER
+            rewards.append(float(sim.reward[0]))
+        return bool(sim.metrics["battle_won"][0]), np.array(rewards), float(sim.state[0, 10]) * CRAWLER
 
     def possible(self, i: int, action: int) -> int:
         """The action, or stop where it is not available."""
@@ -130,24 +132,44 @@ def rest_and_share_team() -> Team:
     return act
 
 
+def scripted_teams() -> list[list[Callable[[], Team]]]:
+    """Those that follow a plan, in the order of `COLUMNS`; `share` at each threshold."""
+    shares: list[Callable[[], Team]] = [lambda loss=loss: share_team(loss) for loss in LOSSES]  # type: ignore[misc]
+    return [[fight_team], shares, [lambda: rest_team(1)], [lambda: rest_team(2)], [rest_and_share_team]]
+
+
 def row(scene: Scene, games: int, has_chance: bool) -> list[str]:
     """What each team gets: won of played, mean return, the least that was left of the crawler."""
     rng = np.random.default_rng(0)
     fixed = games if has_chance else 1
-    teams: list[tuple[list[Callable[[], Team]], int]] = [
-        ([lambda: random_team(rng)], games),
-        ([fight_team], fixed),
-        ([lambda loss=loss: share_team(loss) for loss in LOSSES], fixed),  # type: ignore[misc]
-        ([lambda: rest_team(1)], fixed),
-        ([lambda: rest_team(2)], fixed),
-        ([rest_and_share_team], fixed),
-    ]
+    teams = [([lambda: random_team(rng)], games), *((kinds, fixed) for kinds in scripted_teams())]
     cells = []
     for kinds, n in teams:
         seeds = [episode_seed(0, MAP, k) for k in range(n)]
-        won, returns, left = zip(*(scene.play(kind, seed) for kind in kinds for seed in seeds))
-        cells.append(f"{sum(won)}/{len(won)}, {np.mean(returns):.2f}, {min(left):.0f}")
+        won, rewards, left = zip(*(scene.play(kind, seed) for kind in kinds for seed in seeds))
+        cells.append(f"{sum(won)}/{len(won)}, {np.mean([each.sum() for each in rewards]):.2f}, {min(left):.0f}")
     return cells
+
+
+def worths(scene: Scene) -> list[tuple[bool, list[float]]]:
+    """For each scripted team: whether it won, and its return under each of `GAMMAS`; of `share` the best."""
+    found = []
+    for kinds in scripted_teams():
+        played = [scene.play(kind, 0) for kind in kinds]
+        best = [max(float(rewards @ gamma ** np.arange(len(rewards))) for _, rewards, _ in played) for gamma in GAMMAS]
+        found.append((any(won for won, _, _ in played), best))
+    return found
+
+
+def worth_table() -> str:
+    """What a battle is worth at its start, without chance."""
+    lines = ["| profile | gamma | " + " | ".join(COLUMNS[1:]) + " |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for profile in PROFILES:
+        found = worths(Scene(durations="index_mod3", profile=profile))
+        for k, gamma in enumerate(GAMMAS):
+            cells = (f"{best[k]:.2f}{' (wins)' if is_won else ''}" for is_won, best in found)
+            lines.append(f"| {profile} | {gamma} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def table(games: int, has_chance: bool, with_smaclite: bool) -> str:
@@ -169,7 +191,8 @@ def table(games: int, has_chance: bool, with_smaclite: bool) -> str:
 def main(games: int, smaclite: bool) -> None:
     print("Won of played, mean return, least health that the crawler was left with.\n")
     print(table(games, False, smaclite) + "\n\nWith `cooldown_jitter`:\n")
-    print(table(games, True, False))
+    print(table(games, True, False) + "\n\nWorth at the start, under a discount for each step (of share, the best):\n")
+    print(worth_table())
 
 
 if __name__ == "__main__":
