@@ -27,6 +27,8 @@ FAMILIES = {
     "gymnasium": "async_envs.asynchronize.family:GYMNASIUM",
 }
 
+OF_OTHERS = ("pettingzoo", "gymnasium")  # families whose keys name modules that are not ours
+
 # Name of a view -> "module:class", called as `cls(simulator)`.
 VIEWS = {
     "gymnasium": "async_envs.core.views:GymnasiumView",

@@ -2,7 +2,7 @@
 
 import ast
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Mapping
 
 from async_envs.core.options import Family, Option
 
@@ -48,7 +48,7 @@ def _whole(part: Any) -> int | None:
 
 @dataclass(frozen=True)
 class ArgumentsOption(Option):
-    """Arguments as Python writes them in a call; checked to their text."""
+    """Arguments as Python writes them in a call, or a mapping; checked to their text."""
 
     def check(self, where: str, value: Any) -> Any:
         """The text.
@@ -56,6 +56,8 @@ class ArgumentsOption(Option):
         Raises:
             ValueError: it cannot be read; one line.
         """
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{name}={given!r}" for name, given in value.items())
         try:
             arguments(value)
         except (TypeError, ValueError) as error:
@@ -117,7 +119,7 @@ OPTIONS = (
     ),
     Option("episode_limit", int, None, "Steps after which an episode ends; none is the task's.", low=1, high=10**6),
     Option(
-        "remake", bool, False, "Make the task anew for each episode: for tasks whose seed does not decide everything."
+        "remake", bool, True, "Make the task anew for each episode, as in many its seed does not decide everything."
     ),
     ArgumentsOption("kwargs", str, None, "What the task is made with."),
 )  # fmt: skip

@@ -6,7 +6,7 @@ episode: a batch saves forward passes, not steps.
 """
 
 from importlib import import_module
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import gymnasium
 import numpy as np
@@ -23,9 +23,17 @@ from async_envs.asynchronize.kernels import (
     show_batch,
     tell_batch,
 )
-from async_envs.asynchronize.worlds import GymnasiumWorld, ParallelWorld, World, limit_of
+from async_envs.asynchronize.worlds import (
+    BAD_SIZE,
+    NOTHING_SEEN,
+    GymnasiumWorld,
+    ParallelWorld,
+    World,
+    checked_mask,
+    limit_of,
+)
 from async_envs.core.compile import warm_up
-from async_envs.core.simulator import FIRST_ACTION, Simulator
+from async_envs.core.simulator import FIRST_ACTION, NOT_RESET, Simulator
 
 __all__ = ["Asynchronized", "make_gymnasium", "make_pettingzoo"]
 
@@ -33,10 +41,11 @@ EXAMPLE = "async_envs.asynchronize.example"
 MAKER = "parallel_env"
 PICTURES = ("rgb_array", "ansi")
 WIDEST = 1e6  # bounds beyond it say nothing about what is seen
+FOREIGN = (Exception, SystemExit)  # what a foreign module or task may raise
 
 NO_MODULE = (
-    "{key}: the module {module} cannot be imported ({error}). Install its package, or write another one: "
-    "async:pettingzoo-MODULE or async:pettingzoo-MODULE:NAME."
+    "{key}: the module {module} cannot be imported ({error}). Install its package; for a file of this folder put "
+    "PYTHONPATH=. before the command; or write another one: async:pettingzoo-MODULE or async:pettingzoo-MODULE:NAME."
 )
 NO_MAKER = "{key}: the module {module} has no {name}. Write async:pettingzoo-MODULE:NAME with what makes the task."
 NO_TASK = (
@@ -45,16 +54,32 @@ NO_TASK = (
 )
 NOT_MADE = "{key}: the task cannot be made with kwargs={kwargs!r} ({error}). Check their names and values."
 NO_PARALLEL = "{key}: {name} makes a {kind}, expected a pettingzoo.ParallelEnv. Turn-based tasks have no common clock."
+NO_AGENTS = "{key}: {name} makes a {kind} without possible_agents. Wrap the task so that it lists them from the start."
+NOT_PLAYED = "{key}: the task cannot be played with kwargs={kwargs!r} ({error}). Check their values, or mend the task."
 NO_LIMIT = "{key}: the task does not say after how many steps it ends. Add episode_limit=N (env_args.episode_limit=N)."
+TOO_LONG = (
+    "{key}: episode_limit={given} is above the task's own {own}. Use at most {own}, or raise the task's in kwargs "
+    "(such as max_cycles)."
+)
 NO_IDLE = (
     "{key}: mode={mode!r} needs the task's action that does nothing. Add idle=K (env_args.idle=K), counted from 0."
 )
 BAD_IDLE = "{key}: idle={given} is no action of {agent}, which has {n}. Use 0 to {last}."
 N_DURATIONS = "{key}: {name} has {given} numbers for {expected} {kind}. Give one for each{or_one}."
-NOT_FINITE = (
-    "{key}: the task shows a number that is not finite (an observation or its state) in episode {episode}, step {t}. "
-    "Mend the task."
-)
+FAILED = "{key}: the task failed in {what} (episode {episode}, step {t}): {error}. Mend the task."
+BAD_STATE = "its state has {given} features, had {expected} at first"
+NOT_FINITE = "it shows a number that is not finite, in a reward, an observation or its state"
+
+
+class Sizes(NamedTuple):
+    """What a task is like, seen from one copy of it."""
+
+    agents: tuple[str, ...]
+    n_actions: tuple[int, ...]
+    spaces: tuple[spaces.Space, ...]
+    state_dim: int | None  # None where it has none
+    limit: int
+    render_modes: tuple[str, ...]
 
 
 class Asynchronized(Simulator):
@@ -66,45 +91,38 @@ class Asynchronized(Simulator):
         options: of `family.OPTIONS`; those left out are at their defaults.
 
     Raises:
-        ValueError: durations, idle or a limit that do not fit the task; one line.
+        ValueError: a task that cannot be played; durations, idle or a limit that do not fit it; one line.
     """
 
     def __init__(self, key: str, batch_size: int, make_world: Callable[[], World], options: Mapping[str, Any]):
         chosen = {**{option.name: option.default for option in OPTIONS}, **options}
-        first = make_world()
-        limit = chosen["episode_limit"] or limit_of(first.env)
-        if limit is None:
-            raise ValueError(NO_LIMIT.format(key=key))
-        first.reset(0)
-        n, n_own = len(first.agents), max(first.n_actions)
+        sizes = look_at(key, make_world, chosen)
+        n, n_own = len(sizes.agents), max(sizes.n_actions)
+        width = max(spaces.flatdim(space) for space in sizes.spaces)
+        n_state = n * width if sizes.state_dim is None else sizes.state_dim
         self._timers = bool(chosen["async_features"])
-        width = max(spaces.flatdim(space) for space in first.spaces)
-        state = first.state()
-        n_state = n * width if state is None else len(state)
         timers = [f"steps_left_{k}" for k in range(n)]
         super().__init__(
             key=key,
             batch_size=batch_size,
             n_agents=n,
-            episode_limit=limit,
+            episode_limit=sizes.limit,
             action_names=("noop", "continue", *(f"action_{k}" for k in range(n_own))),
             obs_names=[*(f"obs_{k}" for k in range(width)), *(["own_steps_left"] if self._timers else [])],
             state_names=[*(f"state_{k}" for k in range(n_state)), *(timers if self._timers else [])],
             metric_names=(),
         )
-        self._make_world = make_world if chosen["remake"] else None
-        self._worlds = [first, *(make_world() for _ in range(batch_size - 1))]
-        self._width, self._n_state = width, n_state
-        self._features = [_features(space, chosen["scale"] == "bounds") for space in first.spaces]
+        self.render_modes = sizes.render_modes
+        self._make_world, self._remakes = make_world, bool(chosen["remake"])
+        self._worlds: list[World | None] = [None] * batch_size
+        self._sizes, self._width, self._n_state = sizes, width, n_state
+        self._features = [_features(space, chosen["scale"] == "bounds") for space in sizes.spaces]
         self._mode = MODES.index(chosen["mode"])
         self._idle = NO_ACTION if chosen["idle"] is None else chosen["idle"]
         self._is_mean = chosen["reward"] == "mean"
         self._jitter = int(chosen["jitter"])
         self._steps = _durations(key, chosen, n, n_own)  # [N, own actions]
         self._longest = float(self._steps.max() + self._jitter)
-        _check_idle(key, chosen["mode"], chosen["idle"], first)
-        if getattr(first.env, "render_mode", None) in PICTURES:
-            self.render_modes = (first.env.render_mode,)
         self._streams = np.zeros(batch_size, np.uint64)
         self._left = np.zeros((batch_size, n), np.int32)  # steps owed, the next one included
         self._taken = np.zeros((batch_size, n), np.int32)  # of the current decision
@@ -116,12 +134,20 @@ class Asynchronized(Simulator):
         self._streams[where] = seeds[where]
         self._left[where] = self._taken[where] = self._ongoing[where] = 0
         for b in np.flatnonzero(where).tolist():
-            if self._make_world is not None:
-                self._worlds[b].env.close()
-                self._worlds[b] = self._make_world()
-            self._worlds[b].reset(int(seeds[b]))
-            self._look(b)
-        self._show(where)
+            try:
+                self._begin(b, int(seeds[b]))
+            except FOREIGN as error:
+                raise self._blame("reset", b, error) from error
+        self._show(where, "reset")
+
+    def _begin(self, b: int, seed: int) -> None:
+        world = self._worlds[b]
+        if world is not None and self._remakes:
+            world.env.close()
+        if world is None or self._remakes:
+            world = self._worlds[b] = self._make_world()
+        world.reset(seed)
+        self._look(world, b)
 
     def _step(self, actions: np.ndarray) -> None:
         running = ~(self.terminated | self.truncated)
@@ -130,53 +156,80 @@ class Asynchronized(Simulator):
         tell_batch(running, self._masks, *clocks, self._mode, self._idle, self._told)
         self.reward[:] = 0.0
         for b in np.flatnonzero(running).tolist():
-            outcome = self._worlds[b].step(self._told[b].tolist())
-            total = sum(outcome.rewards)
-            self.reward[b] = total / max(1, len(outcome.rewards)) if self._is_mean else total
-            self.t[b] += 1
-            is_late = outcome.is_late or (not outcome.is_over and self.t[b] >= self.episode_limit)
-            self.truncated[b], self.terminated[b] = is_late, outcome.is_over and not is_late
-            self._look(b)
+            try:
+                self._play(b)
+            except FOREIGN as error:
+                raise self._blame("step", b, error) from error
         pass_batch(running, self.terminated, self._left, self._taken)
-        self._show(running)
+        self._show(running, "step")
 
-    def _look(self, b: int) -> None:
-        """Read what a task shows now. Writes: obs, state and masks of one episode, without the steps left."""
+    def _play(self, b: int) -> None:
         world = self._worlds[b]
+        assert world is not None  # there was a reset
+        outcome = world.step(self._told[b].tolist())
+        total = sum(outcome.rewards)
+        if not np.isfinite(total):
+            raise ValueError(NOT_FINITE)
+        self.reward[b] = total / max(1, len(outcome.rewards)) if self._is_mean else total
+        self.t[b] += 1
+        is_late = outcome.is_late or (not outcome.is_over and self.t[b] >= self.episode_limit)
+        self.truncated[b], self.terminated[b] = is_late, outcome.is_over and not is_late
+        self._look(world, b)
+
+    def _look(self, world: World, b: int) -> None:
+        """Read what a task shows now. Writes: obs, state and masks of one episode, without the steps left."""
         obs, masks = self.obs[b], self._masks[b]
         obs[:] = 0.0
         masks[:] = 0
-        for i, features in enumerate(self._features):
-            if world.is_there(i):
-                mask = world.mask(i)
-                masks[i, : world.n_actions[i]] = 1 if mask is None else np.asarray(mask) != 0
-                seen = features(world.seen(i))
-                obs[i, : len(seen)] = seen
-        state = world.state()
-        self.state[b, : self._n_state] = obs[:, : self._width].ravel() if state is None else state
+        for i, (features, expected) in enumerate(self._features):
+            if not world.is_there(i):
+                continue
+            agent, n_actions = self._sizes.agents[i], self._sizes.n_actions[i]
+            mask, seen = world.mask(i), world.seen(i)
+            masks[i, :n_actions] = 1 if mask is None else checked_mask(mask, agent, n_actions)
+            if seen is None:
+                raise ValueError(NOTHING_SEEN.format(agent=agent))
+            vector = features(seen)
+            if len(vector) != expected:
+                raise ValueError(BAD_SIZE.format(agent=agent, given=len(vector), expected=expected))
+            obs[i, :expected] = vector
+        state = world.state() if self._sizes.state_dim is not None else obs[:, : self._width].ravel()
+        if state is None or len(state) != self._n_state:
+            raise ValueError(BAD_STATE.format(given=0 if state is None else len(state), expected=self._n_state))
+        self.state[b, : self._n_state] = state
 
-    def _show(self, where: np.ndarray) -> None:
+    def _show(self, where: np.ndarray, what: str) -> None:
         """Masks and steps left of the episodes of the mask `where`. Writes: avail_actions, obs, state, steps left."""
         clocks = (self._left, self._ongoing, self._longest if self._timers else 0.0)
         shown = (self.obs, self.state, self.avail_actions)
         b = show_batch(where, self._masks, self._mode == REPEAT, *clocks, *shown)
         if b != ALL_FINITE:
-            raise FloatingPointError(NOT_FINITE.format(key=self.key, episode=b, t=int(self.t[b])))
+            raise self._blame(what, b, NOT_FINITE)
+
+    def _blame(self, what: str, b: int, error: BaseException | str) -> RuntimeError:
+        """What went wrong, in one line with key, episode and step."""
+        why = error if isinstance(error, str) else _short(error)
+        return RuntimeError(FAILED.format(key=self.key, what=what, episode=b, t=int(self.t[b]), error=why))
 
     def render(self, episode: int = 0, mode: str | None = None) -> Any:
         """The task's own picture; it is made with render_mode in kwargs.
 
         Raises:
-            ValueError: it was made without.
+            ValueError: it was made without, or there was no reset.
         """
         if not self.render_modes:
             return super().render(episode, mode)
-        return self._worlds[episode].env.render()
+        world = self._worlds[episode]
+        if world is None:
+            raise ValueError(NOT_RESET.format(key=self.key))
+        return world.env.render()
 
     def close(self) -> None:
-        """Let go of the copies."""
-        for world in self._worlds:
-            world.env.close()
+        """Let go of the copies; a reset makes new ones."""
+        for b, world in enumerate(self._worlds):
+            if world is not None:
+                world.env.close()
+                self._worlds[b] = None
 
     def _while_doing(self, episode: int, agent: int) -> str:
         left = int(self._left[episode, agent])
@@ -184,6 +237,39 @@ class Asynchronized(Simulator):
             return ""
         name = self.action_names[FIRST_ACTION + self._ongoing[episode, agent]]
         return f"while executing {name!r} ({left} step{'s' if left > 1 else ''} left)"
+
+
+def look_at(key: str, make_world: Callable[[], World], chosen: Mapping[str, Any]) -> Sizes:
+    """Make one copy of a task, reset it, and let it go.
+
+    Raises:
+        ValueError: it cannot be played, or the chosen limit or idle action does not fit it; one line.
+    """
+    world = make_world()
+    try:
+        try:
+            world.reset(0)
+            state = world.state()
+        except FOREIGN as error:
+            line = NOT_PLAYED.format(key=key, kwargs=chosen["kwargs"] or "", error=_short(error))
+            raise ValueError(line) from error
+        own, limit = limit_of(world.env, arguments(chosen["kwargs"] or "")), chosen["episode_limit"]
+        if limit is None and own is None:
+            raise ValueError(NO_LIMIT.format(key=key))
+        if limit is not None and own is not None and limit > own:
+            raise ValueError(TOO_LONG.format(key=key, given=limit, own=own))
+        _check_idle(key, chosen["mode"], chosen["idle"], world)
+        mode = getattr(world.env, "render_mode", None)
+        return Sizes(
+            world.agents,
+            world.n_actions,
+            world.spaces,
+            None if state is None else len(state),
+            int(limit or own or 0),
+            (mode,) if mode in PICTURES else (),
+        )
+    finally:
+        world.env.close()
 
 
 def make_pettingzoo(key: str, variant: str, batch_size: int, **options: Any) -> Asynchronized:
@@ -196,7 +282,7 @@ def make_pettingzoo(key: str, variant: str, batch_size: int, **options: Any) -> 
     name = name or MAKER
     try:
         found = import_module(module)
-    except Exception as error:  # a foreign module may fail in any way
+    except FOREIGN as error:
         raise ValueError(NO_MODULE.format(key=key, module=module, error=_short(error))) from error
     make = getattr(found, name, None)
     if not callable(make):
@@ -205,26 +291,22 @@ def make_pettingzoo(key: str, variant: str, batch_size: int, **options: Any) -> 
 
     def make_world() -> World:
         env = _made(key, options, lambda: make(**kwargs))
-        if not (hasattr(env, "possible_agents") and hasattr(env, "observation_space") and not hasattr(env, "last")):
-            raise ValueError(NO_PARALLEL.format(key=key, name=f"{module}:{name}", kind=type(env).__name__))
+        told = {"key": key, "name": f"{module}:{name}", "kind": type(env).__name__}
+        if hasattr(env, "agent_iter") or not hasattr(env, "observation_space"):
+            raise ValueError(NO_PARALLEL.format(**told))
+        if not getattr(env, "possible_agents", None):
+            raise ValueError(NO_AGENTS.format(**told))
         return ParallelWorld(key, env)
 
     return _simulator(key, batch_size, make_world, options)
 
 
 def make_gymnasium(key: str, variant: str, batch_size: int, **options: Any) -> Asynchronized:
-    """The simulator of `async:gymnasium-ID`; `-PACKAGE:ID` first imports the package, as in `gymnasium.make`.
+    """The simulator of `async:gymnasium-ID`; `-PACKAGE:ID` first imports the package, as `gymnasium.make` does.
 
     Raises:
         ValueError: no such task, arguments that it refuses, or a task that does not fit; one line.
     """
-    package, _, name = variant.rpartition(":")
-    try:
-        if package:
-            import_module(package)
-        gymnasium.spec(name)
-    except Exception as error:  # a foreign package may fail in any way
-        raise ValueError(NO_TASK.format(key=key, variant=variant, error=_short(error))) from error
     limit = options.get("episode_limit")
     kwargs = {
         "disable_env_checker": True,
@@ -233,7 +315,10 @@ def make_gymnasium(key: str, variant: str, batch_size: int, **options: Any) -> A
     }
 
     def make_world() -> World:
-        return GymnasiumWorld(key, _made(key, options, lambda: gymnasium.make(name, **kwargs)))
+        try:
+            return GymnasiumWorld(key, _made(key, options, lambda: gymnasium.make(variant, **kwargs)))
+        except (gymnasium.error.Error, ImportError) as error:
+            raise ValueError(NO_TASK.format(key=key, variant=variant, error=_short(error))) from error
 
     return _simulator(key, batch_size, make_world, options)
 
@@ -255,7 +340,9 @@ def _play_two_steps() -> None:
 def _made(key: str, options: Mapping[str, Any], make: Callable[[], Any]) -> Any:
     try:
         return make()
-    except Exception as error:  # a foreign task may fail in any way
+    except (gymnasium.error.Error, ImportError):  # there is no such task
+        raise
+    except FOREIGN as error:
         raise ValueError(
             NOT_MADE.format(key=key, kwargs=options.get("kwargs") or "", error=_short(error))
         ) from error
@@ -294,18 +381,27 @@ def _check_idle(key: str, mode: str, idle: int | None, world: World) -> None:
             raise ValueError(BAD_IDLE.format(key=key, given=idle, agent=agent, n=n, last=n - 1))
 
 
-def _features(space: spaces.Space, is_moved: bool) -> Callable[[Any], np.ndarray]:
-    """What makes a vector of an observation; moved: what has two bounds lies in -1 … 1."""
-    if not isinstance(space, spaces.Box):
-        return lambda seen: np.asarray(spaces.flatten(space, seen))
-    if not is_moved:
-        return lambda seen: np.asarray(seen).ravel()
-    low, high = space.low.ravel().astype(np.float64), space.high.ravel().astype(np.float64)
+def _features(space: spaces.Space, is_moved: bool) -> tuple[Callable[[Any], np.ndarray], int]:
+    """What makes a vector of an observation, and its length; moved: what has two bounds lies in -1 … 1."""
+    if isinstance(space, spaces.Box):
+        flat: Any = space
+
+        def vector(seen: Any) -> np.ndarray:
+            return np.asarray(seen).ravel()
+    else:
+        flat = spaces.flatten_space(space)
+
+        def vector(seen: Any) -> np.ndarray:
+            return np.asarray(spaces.flatten(space, seen))
+
+    if not is_moved or not isinstance(flat, spaces.Box):
+        return vector, spaces.flatdim(space)
+    low, high = flat.low.ravel().astype(np.float64), flat.high.ravel().astype(np.float64)
     is_bounded = (low > -WIDEST) & (high < WIDEST) & (high > low)
     low, high = np.where(is_bounded, low, -1.0), np.where(is_bounded, high, 1.0)
-    return lambda seen: (np.asarray(seen).ravel() - (low + high) / 2) * (2.0 / (high - low))
+    return lambda seen: (vector(seen) - (low + high) / 2) * (2.0 / (high - low)), len(low)
 
 
-def _short(error: Exception) -> str:
+def _short(error: BaseException) -> str:
     """An error in one line."""
     return " ".join(str(error).split()) or type(error).__name__

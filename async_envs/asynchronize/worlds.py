@@ -11,6 +11,7 @@ from gymnasium import spaces
 __all__ = ["GymnasiumWorld", "Outcome", "ParallelWorld", "World", "limit_of"]
 
 SEED_BITS = 31
+MASK, REST = "action_mask", "observation"
 LIMITS = ("max_episode_steps", "_max_episode_steps", "max_cycles", "max_steps", "episode_limit", "time_limit")
 
 NOT_NUMBERED = (
@@ -19,6 +20,9 @@ NOT_NUMBERED = (
 )
 NO_VECTOR = "{key}: {agent} has the observation space {space}, which cannot be flattened ({error}). Wrap the task."
 NO_TEAM = "{key}: {n} observation spaces for {m} action spaces. Wrap the task so that both are Tuples of equal length."
+NOTHING_SEEN = "{agent} takes part and has no observation"
+BAD_SIZE = "{agent} shows {given} features, its space has {expected}"
+BAD_MASK = "the mask of {agent} has the shape {given}, expected ({expected},)"
 
 
 class Outcome(NamedTuple):
@@ -47,7 +51,7 @@ class World(Protocol):
         """Whether the agent takes part."""
 
     def seen(self, agent: int) -> Any:
-        """What the agent observes, an element of its space; None if it is not there."""
+        """What the agent observes, an element of its space; None if there is nothing."""
 
     def mask(self, agent: int) -> Any:
         """[A of the agent]: which actions it may choose; None if it may choose all."""
@@ -56,17 +60,41 @@ class World(Protocol):
         """[S], if the task has one."""
 
 
+class Shown:
+    """How an observation comes apart: a Dict may hold the mask, and what is left is what the agent sees."""
+
+    def __init__(self, space: Any):
+        self._is_masked = isinstance(space, spaces.Dict) and MASK in space.spaces and len(space.spaces) > 1
+        self.space = space
+        self._is_single = False
+        if self._is_masked:
+            rest = {name: part for name, part in space.spaces.items() if name != MASK}
+            self._is_single = set(rest) == {REST}
+            self.space = rest[REST] if self._is_single else spaces.Dict(rest)
+
+    def seen(self, given: Any) -> Any:
+        """An element of `space`."""
+        if not self._is_masked or given is None:
+            return given
+        return given[REST] if self._is_single else {name: part for name, part in given.items() if name != MASK}
+
+    def mask(self, given: Any) -> Any:
+        """The mask among it, or None."""
+        return given[MASK] if self._is_masked and given is not None else None
+
+
 class ParallelWorld:
     """A `pettingzoo.ParallelEnv`, or whatever has its methods."""
 
     def __init__(self, key: str, env: Any):
         self.env = env
-        self.agents = tuple(map(str, env.possible_agents))
-        self.n_actions = tuple(_n_actions(key, agent, env.action_space(agent)) for agent in env.possible_agents)
-        found = [env.observation_space(agent) for agent in env.possible_agents]
-        self.spaces = tuple(space["observation"] if _has_mask(space) else space for space in found)
-        _check_vectors(key, self.agents, self.spaces)
         self._names = list(env.possible_agents)
+        self.agents = tuple(map(str, self._names))
+        self.n_actions = tuple(_n_actions(key, name, env.action_space(name)) for name in self._names)
+        self._shown = [Shown(env.observation_space(name)) for name in self._names]
+        self.spaces = tuple(each.space for each in self._shown)
+        _check_vectors(key, self.agents, self.spaces)
+        self._available = _method(env.unwrapped, "get_avail_actions")
         self._seen: Mapping[Any, Any] = {}
         self._infos: Mapping[Any, Any] = {}
         self._there: set[Any] = set()
@@ -85,7 +113,7 @@ class ParallelWorld:
         late = {agent for agent, is_late in truncations.items() if is_late and not terminations.get(agent, False)}
         is_over = not left
         self._there = late if is_over else set(left)
-        return Outcome([float(reward) for reward in rewards.values()], is_over, is_over and bool(late))
+        return Outcome([_number(reward) for reward in rewards.values()], is_over, is_over and bool(late))
 
     def is_there(self, agent: int) -> bool:
         """Whether the agent is among the task's agents."""
@@ -93,15 +121,18 @@ class ParallelWorld:
 
     def seen(self, agent: int) -> Any:
         """The observation without its mask."""
-        found: Any = self._seen.get(self._names[agent])
-        return found["observation"] if _is_masked(found) else found
+        return self._shown[agent].seen(self._seen.get(self._names[agent]))
 
     def mask(self, agent: int) -> Any:
-        """`action_mask` of the observation, or of the info."""
-        found: Any = self._seen.get(self._names[agent])
-        if _is_masked(found):
-            return found["action_mask"]
-        return (self._infos.get(self._names[agent]) or {}).get("action_mask")
+        """`action_mask` of the observation or of the info, else `get_avail_actions()` of the task."""
+        name = self._names[agent]
+        found = self._shown[agent].mask(self._seen.get(name))
+        if found is None:
+            found = (self._infos.get(name) or {}).get(MASK)
+        if found is None and self._available is not None:
+            found = self._available()
+            return found[name] if isinstance(found, Mapping) else found[agent]
+        return found
 
     def state(self) -> np.ndarray | None:
         """`state()`, where the task has it."""
@@ -118,18 +149,20 @@ class GymnasiumWorld:
 
     def __init__(self, key: str, env: Any):
         self.env = env
-        is_team = isinstance(env.action_space, spaces.Tuple)
-        actions = tuple(env.action_space) if is_team else (env.action_space,)
-        shown = tuple(env.observation_space) if isinstance(env.observation_space, spaces.Tuple) and is_team else None
-        self.spaces = shown or (env.observation_space,)
-        if len(self.spaces) != len(actions):
-            raise ValueError(NO_TEAM.format(key=key, n=len(self.spaces), m=len(actions)))
+        self._is_team = isinstance(env.action_space, spaces.Tuple)
+        actions = tuple(env.action_space) if self._is_team else (env.action_space,)
+        is_split = self._is_team and isinstance(env.observation_space, spaces.Tuple)
+        observed = tuple(env.observation_space) if is_split else (env.observation_space,)
+        if len(observed) != len(actions):
+            raise ValueError(NO_TEAM.format(key=key, n=len(observed), m=len(actions)))
+        self._shown = [Shown(space) for space in observed]
+        self.spaces = tuple(each.space for each in self._shown)
         self.agents = tuple(f"agent_{k}" for k in range(len(actions)))
         self.n_actions = tuple(_n_actions(key, agent, space) for agent, space in zip(self.agents, actions))
         _check_vectors(key, self.agents, self.spaces)
-        self._is_team = is_team
         self._available = _method(env.unwrapped, "get_avail_actions")
         self._state = _method(env.unwrapped, "get_state")
+        self._there = [True] * len(actions)
         self._seen: Sequence[Any] = ()
         self._info: Mapping[str, Any] = {}
 
@@ -137,48 +170,74 @@ class GymnasiumWorld:
         """Begin an episode."""
         seen, self._info = self.env.reset(seed=seed % 2**SEED_BITS)
         self._seen = seen if self._is_team else (seen,)
+        self._there = [True] * len(self.agents)
 
     def step(self, actions: Sequence[int]) -> Outcome:
-        """One step."""
+        """One step. Flags may be one for all, or one for each agent; whom the limit stopped is still there."""
         seen, reward, terminated, truncated, self._info = self.env.step(actions if self._is_team else actions[0])
         self._seen = seen if self._is_team else (seen,)
-        rewards = np.asarray(reward, np.float64).ravel().tolist() if self._is_team else (float(reward),)
-        is_done, is_late = _is_all(terminated), _is_all(truncated)
-        return Outcome(rewards, is_done or is_late, is_late and not is_done)
+        rewards = np.asarray(reward, np.float64).ravel().tolist() if self._is_team else (_number(reward),)
+        done, late = self._flags(terminated), self._flags(truncated)
+        is_over = all(one or other for one, other in zip(done, late))
+        if is_over:
+            self._there = [is_late and not is_done for is_done, is_late in zip(done, late)]
+        else:
+            self._there = [there and not (one or other) for there, one, other in zip(self._there, done, late)]
+        return Outcome(rewards, is_over, is_over and any(self._there))
+
+    def _flags(self, given: Any) -> list[bool]:
+        if isinstance(given, (bool, np.bool_)):
+            return [bool(given)] * len(self.agents)
+        return [bool(flag) for flag in np.broadcast_to(given, len(self.agents))]
 
     def is_there(self, agent: int) -> bool:
-        """Everybody, always."""
-        return True
+        """Whoever has not ended."""
+        return self._there[agent]
 
     def seen(self, agent: int) -> Any:
-        """The observation."""
-        return self._seen[agent]
+        """The observation without its mask."""
+        return self._shown[agent].seen(self._seen[agent])
 
     def mask(self, agent: int) -> Any:
-        """`action_mask` of the info, or `get_avail_actions()`, where the task has them."""
-        found = self._info.get("action_mask")
+        """`action_mask` of the observation or of the info, else `get_avail_actions()` of the task."""
+        found = self._shown[agent].mask(self._seen[agent])
         if found is not None:
-            return found[agent] if self._is_team else found
-        return None if self._available is None else self._available()[agent]
+            return found
+        found = self._info.get(MASK)
+        if found is None and self._available is not None:
+            found = self._available()
+        if found is None:
+            return None
+        return found[agent] if self._is_team or np.ndim(found) > 1 else found
 
     def state(self) -> np.ndarray | None:
         """`get_state()`, where the task has it."""
         return None if self._state is None else np.asarray(self._state(), np.float32).ravel()
 
 
-def limit_of(env: Any) -> int | None:
-    """The steps after which a task ends its episodes, from where tasks usually say it."""
-    spec = getattr(env, "spec", None)
-    places = [spec, env, getattr(env, "unwrapped", None)]
-    for place in places:
+def checked_mask(given: Any, agent: str, n_actions: int) -> np.ndarray:
+    """[n_actions] uint8. Longer ones are cut, if they forbid what is cut, as teams of unequal agents have them.
+
+    Raises:
+        ValueError: another shape; one line.
+    """
+    mask = np.asarray(given).astype(bool)
+    if mask.ndim != 1 or len(mask) < n_actions or mask[n_actions:].any():
+        raise ValueError(BAD_MASK.format(agent=agent, given=mask.shape, expected=n_actions))
+    return mask[:n_actions].astype(np.uint8)
+
+
+def limit_of(env: Any, kwargs: Mapping[str, Any]) -> int | None:
+    """The steps after which a task ends its episodes: the least that the task or its arguments say."""
+    found = [kwargs.get(name) for name in LIMITS]
+    for place in (getattr(env, "spec", None), env, getattr(env, "unwrapped", None)):
         for name in LIMITS:
             try:
-                value = getattr(place, name, None)
+                found.append(getattr(place, name, None))
             except Exception:  # wrappers of PettingZoo refuse private names
                 continue
-            if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value > 0:
-                return int(value)
-    return None
+    limits = [int(value) for value in found if isinstance(value, (int, np.integer)) and not isinstance(value, bool)]
+    return min((limit for limit in limits if limit > 0), default=None)
 
 
 def _method(thing: Any, name: str) -> Callable[[], Any] | None:
@@ -186,9 +245,8 @@ def _method(thing: Any, name: str) -> Callable[[], Any] | None:
     return found if callable(found) else None
 
 
-def _is_all(flags: Any) -> bool:
-    """Of one flag, or of one for each agent."""
-    return flags if type(flags) is bool else bool(np.all(flags))
+def _number(given: Any) -> float:
+    return given if type(given) is float else float(np.asarray(given).item())
 
 
 def _n_actions(key: str, agent: Any, space: Any) -> int:
@@ -203,11 +261,3 @@ def _check_vectors(key: str, agents: Sequence[str], found: Sequence[Any]) -> Non
             spaces.flatdim(space)
         except (NotImplementedError, ValueError) as error:
             raise ValueError(NO_VECTOR.format(key=key, agent=agent, space=space, error=error)) from error
-
-
-def _has_mask(space: Any) -> bool:
-    return isinstance(space, spaces.Dict) and set(space) == {"observation", "action_mask"}
-
-
-def _is_masked(seen: Any) -> bool:
-    return isinstance(seen, dict) and set(seen) == {"observation", "action_mask"}

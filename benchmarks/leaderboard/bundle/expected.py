@@ -68,7 +68,14 @@ def _assembled(algorithm: str, settings: str) -> dict[str, Any]:
     updates = configuration.nested(json.loads(settings))
     config = configuration.assemble(host, algorithm, None, updates)
     checks.check_known(config, updates)
-    return configuration.merge(config, updates)
+    return configuration.merge(config, {**updates, "env_args": _as_recorded(updates["env_args"])})
+
+
+def _as_recorded(env_args: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a task as a run records them: a list that a protocol writes as a text is one."""
+    family, _ = catalog.parse_key(env_args["key"])
+    options = {name: value for name, value in env_args.items() if name in {each.name for each in family.options}}
+    return {**env_args, **family.check_options(env_args["key"], options)}
 
 
 def config_differences(

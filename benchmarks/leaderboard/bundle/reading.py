@@ -6,20 +6,23 @@ from typing import Any, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from async_envs.core import keys as core_keys
 from benchmarks.leaderboard import protocol as protocols
 from benchmarks.leaderboard.bundle.contents import RunFiles, TestLine, read_run
 from benchmarks.leaderboard.bundle.manifest import Files
 from benchmarks.leaderboard.bundle.names import BUNDLE
-from benchmarks.leaderboard.bundle.refusal import Refused
+from benchmarks.leaderboard.bundle.refusal import Refused, harmless
 from benchmarks.leaderboard.bundle.schema import check_form
 from benchmarks.leaderboard.protocol import Protocol
 from benchmarks.leaderboard.records import NO_TESTS, Test, Tests
 from benchmarks.leaderboard.results import NOT_RUN, Results, Run
+from registry import catalog
 
 __all__ = ["About", "bundle_results", "read_about", "run_of"]
 
 TWICE = "{folder}: {cell} is there twice."
 ELSEWHERE = "{folder}: its run.json says {cell}, expected what its folder says."
+FOREIGN = "{key}: a task of others. A bundle cannot hold it: whoever verifies it would run whatever module it names."
 BAD_PROTOCOL = f"{BUNDLE}: its protocol is not accepted: {{error}}"
 
 
@@ -53,7 +56,14 @@ def read_about(files: Files) -> About:
         protocol = protocols.checked(said["protocol"], Path(BUNDLE))
     except ValueError as error:
         raise Refused(BAD_PROTOCOL.format(error=error)) from error
+    Refused.unless_empty(foreign_reasons(protocol))
     return About(said, protocol)
+
+
+def foreign_reasons(protocol: Protocol) -> list[str]:
+    """Tasks that are code of others, named by their keys: to verify them would be to import and run what they name."""
+    keys = [task.key for task in protocol.tasks if catalog.is_key(task.key)]
+    return [FOREIGN.format(key=harmless(key)) for key in keys if core_keys.parse(key).family in catalog.OF_OTHERS]
 
 
 def bundle_results(files: Files, columns: Iterable[str] | None = None) -> Results:

@@ -152,3 +152,128 @@ def not_parallel() -> object:
 
 
 gymnasium.register("Team-v0", entry_point="tests.async_envs.asynchronize.tasks:Team")
+
+
+class Odd(ParallelEnv):
+    """Two agents of three and two actions, five steps; each may only do action 0. `how` it is odd is an argument."""
+
+    metadata: dict[str, Any] = {"name": "odd"}
+    max_cycles = 5
+
+    def __init__(self, how: str = "") -> None:
+        self.how, self.possible_agents = how, ["a", "b"]
+        self.agents: list[str] = []
+        self.steps, self.told = 0, []  # type: ignore[var-annotated]
+        if how == "has last":
+            self.last = 1
+        if how == "no agents":
+            self.possible_agents = []
+
+    def observation_space(self, agent: str) -> Any:
+        """A number; for one `how` beside a mask and something else."""
+        number = Box(0.0, 1.0, (1,))
+        if self.how == "mask and more":
+            return Dict({"observation": number, "action_mask": Box(0, 1, (3,), np.int8), "more": Discrete(2)})
+        return number
+
+    def action_space(self, agent: str) -> Discrete:
+        """Three, and two."""
+        return Discrete(3 if agent == "a" else 2)
+
+    def reset(self, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        if self.how == "fails in reset":
+            raise KeyError("the door")
+        self.agents, self.steps, self.told = list(self.possible_agents), 0, []
+        return self._seen(), self._infos()
+
+    def step(self, actions: dict[str, int]) -> Any:
+        """One step."""
+        self.told.append(dict(actions))
+        self.steps += 1
+        if self.how == "fails in step":
+            raise KeyError("the door")
+        if self.how == "exits":
+            raise SystemExit(0)
+        here, is_late = list(self.agents), self.steps == 5
+        rewards = dict.fromkeys(here, np.array([1.0]) if self.how != "reward" else float("nan"))
+        seen = self._seen()
+        self.agents = [] if is_late else here
+        return seen, rewards, dict.fromkeys(here, False), dict.fromkeys(here, is_late), self._infos()
+
+    def state(self) -> np.ndarray:
+        """A number for each agent; for one `how` it loses one."""
+        return np.zeros(1 if self.how == "state" and self.steps else 2, np.float32)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "get_avail_actions" and self.__dict__.get("how") == "avail":
+            return lambda: [[1, 0, 0], [1, 0]]
+        raise AttributeError(name)
+
+    def _seen(self) -> dict[str, Any]:
+        width = 3 if self.how == "wide" and self.steps else 1
+        seen: dict[str, Any] = {agent: np.full(width, 0.5, np.float32) for agent in self.agents}
+        if self.how == "mask and more":
+            mask = np.array([1, 0, 0], np.int8)
+            return {a: {"observation": x, "action_mask": mask, "more": 1} for a, x in seen.items()}
+        if self.how == "unseen" and self.steps:
+            del seen["b"]
+        return seen
+
+    def _infos(self) -> dict[str, Any]:
+        if self.how in ("avail", "mask and more"):
+            return {agent: {} for agent in self.agents}
+        return {agent: {"action_mask": [1] if self.how == "short mask" else [1, 0, 0]} for agent in self.agents}
+
+
+class OddTeam(gymnasium.Env):
+    """Two agents who end one by one: the first is terminated in step 2, the second truncated in step 4."""
+
+    def __init__(self) -> None:
+        self.action_space = Tuple([Discrete(2)] * 2)
+        part = Dict({"observation": Box(0.0, 1.0, (1,)), "action_mask": Box(0, 1, (2,), np.int8)})
+        self.observation_space = Tuple([part] * 2)
+        self.max_episode_steps, self.steps = 20, 0
+        self.told: list[list[int]] = []
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        self.steps, self.told = 0, []
+        return self._seen(), {}
+
+    def step(self, actions: Any) -> Any:
+        """One step."""
+        self.told.append(list(actions))
+        self.steps += 1
+        return self._seen(), [1.0, 1.0], [self.steps >= 2, False], [False, self.steps >= 4], {}
+
+    def _seen(self) -> Any:
+        mask = np.array([1, 0], np.int8)
+        return tuple({"observation": np.zeros(1, np.float32), "action_mask": mask} for _ in range(2))
+
+
+class OddAgent(gymnasium.Env):
+    """One agent, whose available actions are a flat list."""
+
+    def __init__(self) -> None:
+        self.action_space, self.observation_space = Discrete(3), Dict(x=Box(0.0, 100.0, (1,)), y=Box(-50.0, 0.0, (1,)))
+        self.max_steps = 4
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+        """A new episode."""
+        return self._seen(), {}
+
+    def step(self, action: Any) -> Any:
+        """One step."""
+        return self._seen(), 0.0, False, False, {}
+
+    def get_avail_actions(self) -> list[int]:
+        """All but the first."""
+        return [0, 1, 1]
+
+    def _seen(self) -> Any:
+        return {"x": np.array([75.0], np.float32), "y": np.array([-50.0], np.float32)}
+
+
+gymnasium.register("OddTeam-v0", entry_point="tests.async_envs.asynchronize.tasks:OddTeam")
+gymnasium.register("OddAgent-v0", entry_point="tests.async_envs.asynchronize.tasks:OddAgent")
