@@ -14,6 +14,7 @@ NO_GAME = (
     "folder, or leave out backend: native needs nothing."
 )
 NO_MAP = "{key}: SMAClite has no map {variant!r} ({error}). Leave out backend: native has it."
+STANDIN = "MISSING"  # what a module holds that stands in for a missing one, so that a host can import it
 HOW = {
     "smac": "pip install git+https://github.com/oxwhirl/smac.git, and the game",
     "smaclite": "pip install git+https://github.com/uoe-agents/smaclite.git",
@@ -194,7 +195,10 @@ def make_backend(
 
 def _load(key: str, backend: str, package: str, module: str) -> Any:
     try:
-        return import_module(module)
+        found = import_module(module)
+        if hasattr(found, STANDIN):
+            raise ImportError("only a stand-in is there")
+        return found
     except ImportError as error:
         line = NOT_INSTALLED.format(
             key=key, backend=backend, package=package, error=_short(error), how=HOW[package]

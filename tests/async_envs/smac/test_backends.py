@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_envs.smac.adapter import AdapterSimulator
+from async_envs.smac.backends import STANDIN
 from async_envs.smac.constants import BY_TYPE
 from async_envs.smac.maps import map_path
 from async_envs.smac.simulator import make
+from registry.hosts.standins import smaclite as standin
 from tests.async_envs.smac import stand_ins
 
 PLAIN = {"smac_compat": True, "continuing_episode": False, "on_block": "wait"}
@@ -304,9 +306,22 @@ def test_a_game_that_does_not_start_is_one_line(starcraft, monkeypatch):
         sim.reset([0])
 
 
+def needs_smaclite():
+    """Skip unless it is installed; tests of hosts in the same process may have made a stand-in importable."""
+    if hasattr(pytest.importorskip("smaclite"), STANDIN):
+        pytest.skip("only a stand-in for smaclite is there")
+
+
+def test_a_hosts_stand_in_is_not_taken_for_smaclite(monkeypatch):
+    """A host that imports smaclite without need gets a stand-in: backend=smaclite is not there all the same."""
+    monkeypatch.setitem(sys.modules, "smaclite", standin)
+    with pytest.raises(ValueError, match=r"needs the package smaclite, .* \(only a stand-in is there\)"):
+        make("async:smac-2s3z", "2s3z", backend="smaclite")
+
+
 def test_against_smaclite_itself():
     """Where it is installed: sizes are those of the map, and a battle can be played."""
-    pytest.importorskip("smaclite")
+    needs_smaclite()
     sim = make("async:smac-2s3z", "2s3z", backend="smaclite")
     sim.reset([0])
     rng = np.random.default_rng(0)
@@ -318,7 +333,7 @@ def test_against_smaclite_itself():
 @pytest.mark.parametrize("variant", ["MMM", "MMM2", "bane_vs_bane", "3s5z", "2s_vs_1sc"])
 def test_durations_by_type_are_those_of_smaclites_own_agents(variant):
     """Where it is installed: as its units tell their types when a battle has begun."""
-    pytest.importorskip("smaclite")
+    needs_smaclite()
     sim = make(f"async:smac-{variant}", variant, backend="smaclite", durations="by_type", episode_limit=1000)
     sim.reset([0])
     names = [sim.backend.env.agents[i].type.stats.name for i in range(sim.n_agents)]
