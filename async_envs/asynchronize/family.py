@@ -129,7 +129,7 @@ PETTINGZOO = Family(
     variants=("example",),
     default_variant="example",
     options=OPTIONS,
-    entry="async_envs.asynchronize.simulator:make_pettingzoo",
+    entry="async_envs.asynchronize.making:make_pettingzoo",
     summary="Any parallel task of PettingZoo: async:pettingzoo-<module>, as in async:pettingzoo-mpe2.simple_spread_v3.",
     open_variants=True,
 )
@@ -139,7 +139,7 @@ GYMNASIUM = Family(
     variants=("CartPole-v1",),
     default_variant="CartPole-v1",
     options=OPTIONS,
-    entry="async_envs.asynchronize.simulator:make_gymnasium",
+    entry="async_envs.asynchronize.making:make_gymnasium",
     summary="Any task of Gymnasium with numbered actions, of one agent or a team: async:gymnasium-<id>.",
     open_variants=True,
 )

@@ -5,14 +5,11 @@ the agent at each of them (`mode`); meanwhile the agent can only `continue`. The
 episode: a batch saves forward passes, not steps.
 """
 
-from importlib import import_module
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from async_envs.asynchronize.example import Carriers
 from async_envs.asynchronize.family import MODES, OPTIONS, arguments
 from async_envs.asynchronize.kernels import (
     ALL_FINITE,
@@ -25,36 +22,20 @@ from async_envs.asynchronize.kernels import (
 )
 from async_envs.asynchronize.worlds import (
     BAD_SIZE,
+    FOREIGN,
     NOTHING_SEEN,
-    GymnasiumWorld,
-    ParallelWorld,
     World,
     checked_mask,
+    in_one_line,
     limit_of,
 )
-from async_envs.core.compile import warm_up
 from async_envs.core.simulator import FIRST_ACTION, NOT_RESET, Simulator
 
-__all__ = ["Asynchronized", "make_gymnasium", "make_pettingzoo"]
+__all__ = ["Asynchronized"]
 
-EXAMPLE = "async_envs.asynchronize.example"
-MAKER = "parallel_env"
 PICTURES = ("rgb_array", "ansi")
 WIDEST = 1e6  # bounds beyond it say nothing about what is seen
-FOREIGN = (Exception, SystemExit)  # what a foreign module or task may raise
 
-NO_MODULE = (
-    "{key}: the module {module} cannot be imported ({error}). Install its package; for a file of this folder put "
-    "PYTHONPATH=. before the command; or write another one: async:pettingzoo-MODULE or async:pettingzoo-MODULE:NAME."
-)
-NO_MAKER = "{key}: the module {module} has no {name}. Write async:pettingzoo-MODULE:NAME with what makes the task."
-NO_TASK = (
-    "{key}: Gymnasium cannot make {variant} ({error}). Write async:gymnasium-ID, or async:gymnasium-PACKAGE:ID if a "
-    "package registers it."
-)
-NOT_MADE = "{key}: the task cannot be made with kwargs={kwargs!r} ({error}). Check their names and values."
-NO_PARALLEL = "{key}: {name} makes a {kind}, expected a pettingzoo.ParallelEnv. Turn-based tasks have no common clock."
-NO_AGENTS = "{key}: {name} makes a {kind} without possible_agents. Wrap the task so that it lists them from the start."
 NOT_PLAYED = "{key}: the task cannot be played with kwargs={kwargs!r} ({error}). Check their values, or mend the task."
 NO_LIMIT = "{key}: the task does not say after how many steps it ends. Add episode_limit=N (env_args.episode_limit=N)."
 TOO_LONG = (
@@ -208,7 +189,7 @@ class Asynchronized(Simulator):
 
     def _blame(self, what: str, b: int, error: BaseException | str) -> RuntimeError:
         """What went wrong, in one line with key, episode and step."""
-        why = error if isinstance(error, str) else _short(error)
+        why = error if isinstance(error, str) else in_one_line(error)
         return RuntimeError(FAILED.format(key=self.key, what=what, episode=b, t=int(self.t[b]), error=why))
 
     def render(self, episode: int = 0, mode: str | None = None) -> Any:
@@ -251,7 +232,7 @@ def look_at(key: str, make_world: Callable[[], World], chosen: Mapping[str, Any]
             world.reset(0)
             state = world.state()
         except FOREIGN as error:
-            line = NOT_PLAYED.format(key=key, kwargs=chosen["kwargs"] or "", error=_short(error))
+            line = NOT_PLAYED.format(key=key, kwargs=chosen["kwargs"] or "", error=in_one_line(error))
             raise ValueError(line) from error
         own, limit = limit_of(world.env, arguments(chosen["kwargs"] or "")), chosen["episode_limit"]
         if limit is None and own is None:
@@ -270,82 +251,6 @@ def look_at(key: str, make_world: Callable[[], World], chosen: Mapping[str, Any]
         )
     finally:
         world.env.close()
-
-
-def make_pettingzoo(key: str, variant: str, batch_size: int, **options: Any) -> Asynchronized:
-    """The simulator of `async:pettingzoo-MODULE`, whose `parallel_env` makes the task, or `-MODULE:NAME`.
-
-    Raises:
-        ValueError: no such module or name, arguments that it refuses, or a task that does not fit; one line.
-    """
-    module, _, name = (EXAMPLE if variant == "example" else variant).partition(":")
-    name = name or MAKER
-    try:
-        found = import_module(module)
-    except FOREIGN as error:
-        raise ValueError(NO_MODULE.format(key=key, module=module, error=_short(error))) from error
-    make = getattr(found, name, None)
-    if not callable(make):
-        raise ValueError(NO_MAKER.format(key=key, module=module, name=name))
-    kwargs = arguments(options.get("kwargs") or "")
-
-    def make_world() -> World:
-        env = _made(key, options, lambda: make(**kwargs))
-        told = {"key": key, "name": f"{module}:{name}", "kind": type(env).__name__}
-        if hasattr(env, "agent_iter") or not hasattr(env, "observation_space"):
-            raise ValueError(NO_PARALLEL.format(**told))
-        if not getattr(env, "possible_agents", None):
-            raise ValueError(NO_AGENTS.format(**told))
-        return ParallelWorld(key, env)
-
-    return _simulator(key, batch_size, make_world, options)
-
-
-def make_gymnasium(key: str, variant: str, batch_size: int, **options: Any) -> Asynchronized:
-    """The simulator of `async:gymnasium-ID`; `-PACKAGE:ID` first imports the package, as `gymnasium.make` does.
-
-    Raises:
-        ValueError: no such task, arguments that it refuses, or a task that does not fit; one line.
-    """
-    limit = options.get("episode_limit")
-    kwargs = {
-        "disable_env_checker": True,
-        **({} if limit is None else {"max_episode_steps": limit}),
-        **arguments(options.get("kwargs") or ""),
-    }
-
-    def make_world() -> World:
-        try:
-            return GymnasiumWorld(key, _made(key, options, lambda: gymnasium.make(variant, **kwargs)))
-        except (gymnasium.error.Error, ImportError) as error:
-            raise ValueError(NO_TASK.format(key=key, variant=variant, error=_short(error))) from error
-
-    return _simulator(key, batch_size, make_world, options)
-
-
-def _simulator(
-    key: str, batch_size: int, make_world: Callable[[], World], options: Mapping[str, Any]
-) -> Asynchronized:
-    warm_up("asynchronize", _play_two_steps)
-    return Asynchronized(key, batch_size, make_world, options)
-
-
-def _play_two_steps() -> None:
-    simulator = Asynchronized("warm_up", 1, lambda: ParallelWorld("warm_up", Carriers()), {"jitter": 1})
-    simulator.reset([0])
-    for _ in range(2):
-        simulator.step(simulator.avail_actions.argmax(-1))
-
-
-def _made(key: str, options: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-    try:
-        return make()
-    except (gymnasium.error.Error, ImportError):  # there is no such task
-        raise
-    except FOREIGN as error:
-        raise ValueError(
-            NOT_MADE.format(key=key, kwargs=options.get("kwargs") or "", error=_short(error))
-        ) from error
 
 
 def _durations(key: str, chosen: Mapping[str, Any], n_agents: int, n_actions: int) -> np.ndarray:
@@ -400,8 +305,3 @@ def _features(space: spaces.Space, is_moved: bool) -> tuple[Callable[[Any], np.n
     is_bounded = (low > -WIDEST) & (high < WIDEST) & (high > low)
     low, high = np.where(is_bounded, low, -1.0), np.where(is_bounded, high, 1.0)
     return lambda seen: (vector(seen) - (low + high) / 2) * (2.0 / (high - low)), len(low)
-
-
-def _short(error: BaseException) -> str:
-    """An error in one line."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -8,7 +8,9 @@ from typing import Any, Callable, Mapping, NamedTuple, Protocol, Sequence
 import numpy as np
 from gymnasium import spaces
 
-__all__ = ["GymnasiumWorld", "Outcome", "ParallelWorld", "World", "limit_of"]
+__all__ = ["FOREIGN", "GymnasiumWorld", "Outcome", "ParallelWorld", "World", "checked_mask", "in_one_line", "limit_of"]
+
+FOREIGN = (Exception, SystemExit)  # what a foreign module or task may raise
 
 SEED_BITS = 31
 MASK, REST = "action_mask", "observation"
@@ -238,6 +240,11 @@ def limit_of(env: Any, kwargs: Mapping[str, Any]) -> int | None:
                 continue
     limits = [int(value) for value in found if isinstance(value, (int, np.integer)) and not isinstance(value, bool)]
     return min((limit for limit in limits if limit > 0), default=None)
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _method(thing: Any, name: str) -> Callable[[], Any] | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import async_envs.asynchronize
 from async_envs.asynchronize.family import FAMILIES, OPTIONS
-from async_envs.asynchronize.simulator import EXAMPLE
+from async_envs.asynchronize.making import EXAMPLE
 
 FOLDER = Path(async_envs.asynchronize.__file__).parent
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
