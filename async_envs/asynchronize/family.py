@@ -143,5 +143,3 @@ GYMNASIUM = Family(
     summary="Any task of Gymnasium with numbered actions, of one agent or a team: async:gymnasium-<id>.",
     open_variants=True,
 )
-
-FAMILIES = {family.name: family for family in (PETTINGZOO, GYMNASIUM)}

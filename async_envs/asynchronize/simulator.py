@@ -304,4 +304,5 @@ def _features(space: spaces.Space, is_moved: bool) -> tuple[Callable[[Any], np.n
     low, high = flat.low.ravel().astype(np.float64), flat.high.ravel().astype(np.float64)
     is_bounded = (low > -WIDEST) & (high < WIDEST) & (high > low)
     low, high = np.where(is_bounded, low, -1.0), np.where(is_bounded, high, 1.0)
-    return lambda seen: (vector(seen) - (low + high) / 2) * (2.0 / (high - low)), len(low)
+    middle, factor = (low + high) / 2, 2.0 / (high - low)
+    return lambda seen: (vector(seen) - middle) * factor, len(low)

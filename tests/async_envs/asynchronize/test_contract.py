@@ -142,13 +142,6 @@ def test_an_agent_that_the_limit_stopped_keeps_its_last_status() -> None:
     assert sim.avail_actions[0, 0].tolist() == [0, 1, 0, 0, 0, 0] and sim.avail_actions[0, 2, NOOP] == 1
 
 
-@pytest.mark.parametrize("view", ["gymnasium", "parallel", "aec"])
-def test_views_show_it(view: str) -> None:
-    shown = registry.make("async:pettingzoo-example", view=view)
-    shown.reset(seed=1)
-    shown.close()
-
-
 def test_its_own_pictures() -> None:
     sim = registry.make("async:pettingzoo-example", kwargs="length=3, render_mode='ansi'")
     sim.reset([0])

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import async_envs.asynchronize
-from async_envs.asynchronize.family import FAMILIES, OPTIONS
+from async_envs.asynchronize.family import OPTIONS, PETTINGZOO
 from async_envs.asynchronize.making import EXAMPLE
 
 FOLDER = Path(async_envs.asynchronize.__file__).parent
@@ -34,7 +34,7 @@ def test_files_are_all_listed() -> None:
 
 def test_the_short_key_is_the_example() -> None:
     assert "| `async:pettingzoo` | `example.py`" in README and EXAMPLE.endswith(".example")
-    assert FAMILIES["pettingzoo"].default_variant == "example"
+    assert PETTINGZOO.default_variant == "example"
 
 
 def test_the_python_block_runs() -> None:
