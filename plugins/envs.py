@@ -192,7 +192,7 @@ class AsyncEnv:
 
     def close(self) -> None:
         """Let go of what the family holds, if anything."""
-        close_simulator(self.simulator)
+        self.simulator.close()
 
 
 def env_info(simulator: Simulator) -> dict[str, int]:
@@ -254,13 +254,6 @@ def family_method(simulator: Simulator, name: str, missing: str) -> Callable[[],
 def call_family(simulator: Simulator, name: str, missing: str) -> Any:
     """Call an optional method of the family's simulator; raises as `family_method`."""
     return family_method(simulator, name, missing)()
-
-
-def close_simulator(simulator: Simulator) -> None:
-    """Call the family's `close`, if it has one."""
-    close = getattr(_innermost(simulator), "close", None)
-    if close is not None:
-        close()
 
 
 def _innermost(simulator: Simulator) -> Simulator:

@@ -58,7 +58,7 @@ def evaluate(
         ValueError: a configuration of another task or controller than ours, or parameters that do not fit it; one
             line.
     """
-    from plugins.envs import build_simulator, close_simulator
+    from plugins.envs import build_simulator
 
     where = str(weights) if isinstance(weights, (Path, str)) else WHERE
     given = load_weights(weights) if isinstance(weights, (Path, str)) else dict(weights)
@@ -72,7 +72,7 @@ def evaluate(
             mac = build_controller(settings, simulator, given, where)
         mac.init_hidden(len(now), seeds=now)
         played += play(simulator, now, controlled(mac))
-        close_simulator(simulator)
+        simulator.close()
     return played
 
 
@@ -90,7 +90,7 @@ def replay(key: str, options: Mapping[str, Any], episodes: Sequence[Episode]) ->
     Raises:
         ValueError: an action that was not available, or more or fewer than the episode has steps; one line.
     """
-    from plugins.envs import build_simulator, close_simulator
+    from plugins.envs import build_simulator
 
     env_args = {**options, "key": key}
     checks.check_task({name: value for name, value in env_args.items() if name != "seed"})
@@ -101,7 +101,7 @@ def replay(key: str, options: Mapping[str, Any], episodes: Sequence[Episode]) ->
         check_actions(simulator.key, simulator.n_agents, now)
         played = play(simulator, [episode.seed for episode in now], recorded(now))
         check_lengths(simulator.key, now, played)
-        close_simulator(simulator)
+        simulator.close()
         found += [episode.values for episode in played]
     return found
 

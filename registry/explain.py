@@ -106,7 +106,7 @@ def run(question: Question) -> dict[str, Any]:
     import torch
 
     from plugins.credit import course, key_frames, report
-    from plugins.envs import build_simulator, close_simulator
+    from plugins.envs import build_simulator
 
     request = question.weights
     host = select.choose("embedded")
@@ -119,7 +119,7 @@ def run(question: Question) -> dict[str, Any]:
     try:
         played = course.play(simulator, learner, seed, request.seed)
     finally:
-        close_simulator(simulator)
+        simulator.close()
     slots = report.slot_names(simulator.n_agents, played.explanation.q.shape[1])
     frames = key_frames.key_frames(played, question.frames)
     return {

@@ -143,13 +143,13 @@ def build_learner(host: Host, request: Request, weights: Weights) -> tuple[Any, 
     from epymarl_lite.best import FOLDER as BEST
     from epymarl_lite.best import read_best
     from epymarl_lite.run import layout
-    from plugins.envs import build_simulator, close_simulator, env_info
+    from plugins.envs import build_simulator, env_info
     from plugins.vsp.verify.subject import Quiet
 
     args = SimpleNamespace(**weights.settings, device=request.device)
     simulator = build_simulator(catalog.make, args.env_args, batch_size=1)
     scheme, groups, _ = layout(args, env_info(simulator))
-    close_simulator(simulator)
+    simulator.close()
     parts = host.parts()
     mac = parts.controllers[args.mac](scheme, groups, args)
     learner = parts.learners[args.learner](mac, scheme, Quiet(), args)

@@ -4,46 +4,11 @@ import ast
 from dataclasses import dataclass
 from typing import Any, Mapping
 
-from async_envs.core.options import Family, Option
+from async_envs.core.options import Family, Option, StepsOption
 
 RULES = ("index_mod3", "all_one")
 MODES = ("repeat", "end", "start")
-LONGEST = 100  # steps of an action
 BAD = "{where}: option {name}={value!r} is not accepted, expected {accepted}. {help}"
-
-
-@dataclass(frozen=True)
-class StepsOption(Option):
-    """Numbers of steps, checked to a tuple; where `rules` are given, also one of their names."""
-
-    rules: tuple[str, ...] = ()
-
-    def check(self, where: str, value: Any) -> Any:
-        """The rule, or the numbers.
-
-        Raises:
-            ValueError: neither; one line.
-        """
-        if isinstance(value, str) and value in self.rules:
-            return value
-        parts = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else [value]
-        numbers = [_whole(part) for part in parts]
-        if numbers and all(number is not None and 1 <= number <= LONGEST for number in numbers):
-            return tuple(numbers)
-        raise ValueError(
-            BAD.format(where=where, name=self.name, value=value, accepted=self.accepted(), help=self.help)
-        )
-
-    def accepted(self) -> str:
-        """The rules and the form of a list."""
-        rules = f"one of {', '.join(self.rules)}, or " if self.rules else ""
-        return f"{rules}whole numbers from 1 to {LONGEST} (1,2,3)"
-
-
-def _whole(part: Any) -> int | None:
-    if type(part) is int:
-        return part
-    return int(part) if isinstance(part, str) and part.strip().isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +65,7 @@ OPTIONS = (
     StepsOption(
         "action_durations", str, None, "A number for each action of the task, by which the agent's is multiplied."
     ),
-    Option("jitter", int, 0, "Each action takes 0 to so many steps longer, at random.", low=0, high=LONGEST),
+    Option("jitter", int, 0, "Each action takes 0 to so many steps longer, at random.", low=0, high=100),
     Option(
         "mode", str, "repeat",
         "What the task is told meanwhile: the action at each step, or idle until its last step (end) or after its "

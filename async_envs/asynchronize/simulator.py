@@ -28,6 +28,7 @@ from async_envs.asynchronize.worlds import (
     checked_mask,
     in_one_line,
     limit_of,
+    state_dim_of,
 )
 from async_envs.core.simulator import FIRST_ACTION, NOT_RESET, Simulator
 
@@ -175,8 +176,8 @@ class Asynchronized(Simulator):
                 raise ValueError(BAD_SIZE.format(agent=agent, given=len(vector), expected=expected))
             obs[i, :expected] = vector
         state = world.state() if self._sizes.state_dim is not None else obs[:, : self._width].ravel()
-        if state is None or len(state) != self._n_state:
-            raise ValueError(BAD_STATE.format(given=0 if state is None else len(state), expected=self._n_state))
+        if len(state) != self._n_state:
+            raise ValueError(BAD_STATE.format(given=len(state), expected=self._n_state))
         self.state[b, : self._n_state] = state
 
     def _show(self, where: np.ndarray, what: str) -> None:
@@ -230,7 +231,7 @@ def look_at(key: str, make_world: Callable[[], World], chosen: Mapping[str, Any]
     try:
         try:
             world.reset(0)
-            state = world.state()
+            state_dim = state_dim_of(world)
         except FOREIGN as error:
             line = NOT_PLAYED.format(key=key, kwargs=chosen["kwargs"] or "", error=in_one_line(error))
             raise ValueError(line) from error
@@ -245,7 +246,7 @@ def look_at(key: str, make_world: Callable[[], World], chosen: Mapping[str, Any]
             world.agents,
             world.n_actions,
             world.spaces,
-            None if state is None else len(state),
+            state_dim,
             int(limit or own or 0),
             (mode,) if mode in PICTURES else (),
         )

@@ -8,9 +8,20 @@ from typing import Any, Callable, Mapping, NamedTuple, Protocol, Sequence
 import numpy as np
 from gymnasium import spaces
 
-__all__ = ["FOREIGN", "GymnasiumWorld", "Outcome", "ParallelWorld", "World", "checked_mask", "in_one_line", "limit_of"]
+__all__ = [
+    "FOREIGN",
+    "GymnasiumWorld",
+    "Outcome",
+    "ParallelWorld",
+    "World",
+    "checked_mask",
+    "in_one_line",
+    "limit_of",
+    "state_dim_of",
+]
 
 FOREIGN = (Exception, SystemExit)  # what a foreign module or task may raise
+NO_STATE = (AttributeError, NotImplementedError, TypeError)  # there is none, or something else under its name
 
 SEED_BITS = 31
 MASK, REST = "action_mask", "observation"
@@ -58,8 +69,8 @@ class World(Protocol):
     def mask(self, agent: int) -> Any:
         """[A of the agent]: which actions it may choose; None if it may choose all."""
 
-    def state(self) -> np.ndarray | None:
-        """[S], if the task has one."""
+    def state(self) -> np.ndarray:
+        """[S]; raises one of `NO_STATE` where the task has none."""
 
 
 class Shown:
@@ -100,7 +111,6 @@ class ParallelWorld:
         self._seen: Mapping[Any, Any] = {}
         self._infos: Mapping[Any, Any] = {}
         self._there: set[Any] = set()
-        self._has_state = True
 
     def reset(self, seed: int) -> None:
         """Begin an episode."""
@@ -136,14 +146,9 @@ class ParallelWorld:
             return found[name] if isinstance(found, Mapping) else found[agent]
         return found
 
-    def state(self) -> np.ndarray | None:
-        """`state()`, where the task has it."""
-        if self._has_state:
-            try:
-                return np.asarray(self.env.state(), np.float32).ravel()
-            except (AttributeError, NotImplementedError, TypeError):  # some have a `state` that is something else
-                self._has_state = False
-        return None
+    def state(self) -> np.ndarray:
+        """`state()`."""
+        return np.asarray(self.env.state(), np.float32).ravel()
 
 
 class GymnasiumWorld:
@@ -163,7 +168,6 @@ class GymnasiumWorld:
         self.n_actions = tuple(_n_actions(key, agent, space) for agent, space in zip(self.agents, actions))
         _check_vectors(key, self.agents, self.spaces)
         self._available = _method(env.unwrapped, "get_avail_actions")
-        self._state = _method(env.unwrapped, "get_state")
         self._there = [True] * len(actions)
         self._seen: Sequence[Any] = ()
         self._info: Mapping[str, Any] = {}
@@ -212,9 +216,9 @@ class GymnasiumWorld:
             return None
         return found[agent] if self._is_team or np.ndim(found) > 1 else found
 
-    def state(self) -> np.ndarray | None:
-        """`get_state()`, where the task has it."""
-        return None if self._state is None else np.asarray(self._state(), np.float32).ravel()
+    def state(self) -> np.ndarray:
+        """`get_state()`."""
+        return np.asarray(self.env.unwrapped.get_state(), np.float32).ravel()
 
 
 def checked_mask(given: Any, agent: str, n_actions: int) -> np.ndarray:
@@ -227,6 +231,14 @@ def checked_mask(given: Any, agent: str, n_actions: int) -> np.ndarray:
     if mask.ndim != 1 or len(mask) < n_actions or mask[n_actions:].any():
         raise ValueError(BAD_MASK.format(agent=agent, given=mask.shape, expected=n_actions))
     return mask[:n_actions].astype(np.uint8)
+
+
+def state_dim_of(world: World) -> int | None:
+    """S of a world that was reset; None if the task has no state."""
+    try:
+        return len(world.state())
+    except NO_STATE:
+        return None
 
 
 def limit_of(env: Any, kwargs: Mapping[str, Any]) -> int | None:

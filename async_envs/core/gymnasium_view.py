@@ -89,5 +89,9 @@ class GymnasiumView(gymnasium.Env[tuple[np.ndarray, ...], Any]):
         """A picture in `render_mode`; ValueError without one."""
         return self._episode.render()
 
+    def close(self) -> None:
+        """Close the simulator."""
+        self.simulator.close()
+
     def _obs(self) -> tuple[np.ndarray, ...]:
         return tuple(self._episode.obs(i) for i in range(self.n_agents))

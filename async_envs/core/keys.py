@@ -28,7 +28,8 @@ def parse(text: str) -> Key:
 
     Raises:
         TypeError: not a text.
-        ValueError: another prefix, or a family or variant that is empty or holds white space; one line.
+        ValueError: another prefix, a family or variant that is empty or holds white space, or a family with a
+            colon; one line.
     """
     if not isinstance(text, str):
         raise TypeError(f"key: {text!r} is a {type(text).__name__}, expected a text. {_FORM}")
@@ -37,6 +38,9 @@ def parse(text: str) -> Key:
     family, dash, variant = text[len(PREFIX):].partition("-")
     if not family:
         raise ValueError(f"key: {text!r} names no family. {_FORM}")
+    if ":" in family:
+        meant = PREFIX + text[len(PREFIX):].replace(":", "-", 1)
+        raise ValueError(f"key: {text!r} has a colon after its family, not a dash. Did you mean {meant!r}? {_FORM}")
     if dash and not variant:
         raise ValueError(f"key: {text!r} ends with a dash, expected a variant after it. {_FORM}")
     if any(character.isspace() for character in text):

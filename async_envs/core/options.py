@@ -1,7 +1,8 @@
 """What a family lets its users choose, and the check of what they chose."""
 
+import operator
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 from async_envs.core.errors import unknown_name
 
@@ -55,6 +56,52 @@ class Option:
         if self.high is None:
             return f"{name} of at least {self.low}"
         return f"{name} from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class StepsOption(Option):
+    """Numbers of steps, checked to a tuple; where there are `rules`, also the name of one."""
+
+    rules: tuple[str, ...] = ()
+    longest: int = 100  # steps
+
+    def check(self, where: str, value: Any) -> Any:
+        """The rule's name, or the numbers; given as a list, an array, a text ("1,2,3") or a single one.
+
+        Raises:
+            ValueError: neither; one line.
+        """
+        if isinstance(value, str) and value in self.rules:
+            return value
+        numbers = [_whole(part) for part in _parts(value)]
+        if numbers and all(number is not None and 1 <= number <= self.longest for number in numbers):
+            return tuple(numbers)
+        raise ValueError(
+            f"{where}: option {self.name}={value!r} is not accepted, expected {self.accepted()}. {self.help}"
+        )
+
+    def accepted(self) -> str:
+        """The rules and the form of a list."""
+        rules = f"one of {', '.join(self.rules)}, or " if self.rules else ""
+        return f"{rules}whole numbers from 1 to {self.longest} (1,2,3)"
+
+
+def _parts(value: Any) -> Sequence[Any]:
+    if isinstance(value, str):
+        return value.split(",")
+    if hasattr(value, "tolist"):  # an array
+        value = value.tolist()
+    return value if isinstance(value, (list, tuple)) else [value]
+
+
+def _whole(part: Any) -> int | None:
+    """The whole number that this is, or that stands in this text."""
+    if isinstance(part, str):
+        return int(part) if part.strip().isdecimal() else None
+    try:
+        return None if isinstance(part, bool) else operator.index(part)
+    except TypeError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,8 @@ class _PettingZooView:
         return self._episode.render()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Close the simulator."""
+        self.simulator.close()
 
     def _observation_space(self) -> spaces.Dict:
         mask = spaces.Box(0, 1, (self.simulator.n_actions,), np.int8)

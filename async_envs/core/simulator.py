@@ -136,6 +136,9 @@ class Simulator(ABC):
         """
         raise ValueError(f"{self.key}: has no pictures to render. Leave out render_mode.")
 
+    def close(self) -> None:
+        """Let go of what is held open outside of the arrays: a window, another program. By default, nothing is."""
+
     def _while_doing(self, episode: int, agent: int) -> str:
         """What the agent is busy with, for error lines: "while executing 'fire' (3 steps left)", or ""."""
         return ""

@@ -3,43 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from async_envs.core.options import Family, Option
+from async_envs.core.options import Family, Option, StepsOption
 
 DURATION_RULES = ("index_mod3", "by_type", "blocks", "all_one")
 BACKENDS = ("native", "sc2", "smaclite")
-LONGEST = 100  # steps of a move
-
-
-@dataclass(frozen=True)
-class DurationsOption(Option):
-    """A rule by its name, or a duration for each agent; checked to the name or a tuple of whole numbers."""
-
-    def check(self, where: str, value: Any) -> Any:
-        """The rule, or the durations.
-
-        Raises:
-            ValueError: neither; one line.
-        """
-        if isinstance(value, str) and value in DURATION_RULES:
-            return value
-        parts = value.split(",") if isinstance(value, str) else value
-        if isinstance(parts, (list, tuple)) and parts:
-            numbers = [_whole(part) for part in parts]
-            if all(number is not None and 1 <= number <= LONGEST for number in numbers):
-                return tuple(numbers)
-        raise ValueError(
-            f"{where}: option {self.name}={value!r} is not accepted, expected {self.accepted()}. {self.help}"
-        )
-
-    def accepted(self) -> str:
-        """The rules and the form of a list."""
-        return f"one of {', '.join(DURATION_RULES)}, or a whole number from 1 to {LONGEST} for each agent (1,2,3)"
-
-
-def _whole(part: Any) -> int | None:
-    if type(part) is int:
-        return part
-    return int(part) if isinstance(part, str) and part.strip().isdecimal() else None
 
 
 @dataclass(frozen=True)
@@ -71,7 +38,10 @@ FAMILY = Family(
     ),
     default_variant="2s_vs_1sc",
     options=(
-        DurationsOption("durations", str, "index_mod3", "How many steps a move takes each agent."),
+        StepsOption(
+            "durations", str, "index_mod3", "How many steps a move takes each agent: a rule, or a number for each.",
+            rules=DURATION_RULES,
+        ),
         Option(
             "mode", str, "hold",
             "hold walks at normal speed for all steps of a move; scaled walks the way of one step, spread over them.",

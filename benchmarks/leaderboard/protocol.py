@@ -28,6 +28,7 @@ NOT_A_FILE = "--protocol={given}: this file cannot be read ({why}). Name a proto
 NO_YAML = "{path}: this is not a protocol ({why}). Mend the file."
 EDITED = "{path}: its hash says {said:.12}…, its content {found:.12}…: it was edited by hand. Put the original back."
 TWICE = "{path}: the task {key} is there twice. Leave one out."
+ONE_FOLDER = "{path}: the tasks {key} and {other} would share the folder {folder}. Put them in two protocols."
 NOT_OURS_YET = "the family {family} is not part of this version"
 
 
@@ -98,10 +99,12 @@ def checked(given: Any, path: Path) -> Protocol:
         if algorithm not in known:
             raise ValueError(unknown_name(str(path), "algorithm", algorithm, known))
     tasks = tuple(_task(each) for each in given["tasks"])
-    folders = [task.folder for task in tasks]
+    by_folder: dict[str, Task] = {}
     for task in tasks:
-        if folders.count(task.folder) > 1:
-            raise ValueError(TWICE.format(path=path, key=task.key))
+        other = by_folder.setdefault(task.folder, task)
+        if other is not task:
+            line = TWICE if other.key == task.key else ONE_FOLDER
+            raise ValueError(line.format(path=path, key=other.key, other=task.key, folder=task.folder))
     protocol = Protocol(
         name=given["name"],
         seeds=tuple(int(seed) for seed in given["seeds"]),  # to the schema, 1.0 is a whole number

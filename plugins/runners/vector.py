@@ -17,7 +17,6 @@ from plugins.envs import (
     build_simulator,
     call_family,
     check_rewards,
-    close_simulator,
     env_info,
 )
 from plugins.runners.playing import results
@@ -249,7 +248,7 @@ class VectorRunner:
     def close_env(self) -> None:
         """Let go of what the simulators hold."""
         for simulator in self._simulators.values():
-            close_simulator(simulator)
+            simulator.close()
 
     def resume_state(self) -> dict[str, Any]:
         """Counters, and the statistics not logged yet."""

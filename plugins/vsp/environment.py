@@ -80,6 +80,10 @@ class VSP(Simulator):
         task.step(self._task_actions)
         self._show(self._moving)
 
+    def close(self) -> None:
+        """Close the task."""
+        self.simulator.close()
+
     def _show(self, where: np.ndarray) -> None:
         task = self.simulator
         show_agents_and_proxies(

@@ -54,11 +54,11 @@ def longest_rollout(config: Mapping[str, Any]) -> int:
 
 @lru_cache(maxsize=256)
 def _episode_limit(env_args: str) -> int:
-    from plugins.envs import build_simulator, close_simulator
+    from plugins.envs import build_simulator
 
     simulator = build_simulator(catalog.make, json.loads(env_args), batch_size=1)
     limit = int(simulator.episode_limit)
-    close_simulator(simulator)
+    simulator.close()
     return limit
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from async_envs.core.seeding import episode_seed
 from async_envs.core.simulator import Simulator
-from plugins.envs import close_simulator
 from plugins.vsp.environment import VSP
 from plugins.vsp.verify.environment_side import check_proxies_shown, check_same_play
 from plugins.vsp.verify.joint import check_individual_global_max
@@ -79,7 +78,7 @@ def _play(simulator: Simulator, choose: Choose, seeds: list[int], n_agents: int 
     try:
         return record(simulator, choose, seeds, simulator.n_agents if n_agents is None else n_agents)
     finally:
-        close_simulator(simulator)
+        simulator.close()
 
 
 def _not_played(policy: str, plain: Recording, error: ValueError) -> Row:

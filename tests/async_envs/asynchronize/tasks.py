@@ -202,7 +202,9 @@ class Odd(ParallelEnv):
         return seen, rewards, dict.fromkeys(here, False), dict.fromkeys(here, is_late), self._infos()
 
     def state(self) -> np.ndarray:
-        """A number for each agent; for one `how` it loses one."""
+        """A number for each agent; for one `how` it loses one, for another it fails after the first step."""
+        if self.how == "state fails" and self.steps:
+            raise TypeError("the map is lost")
         return np.zeros(1 if self.how == "state" and self.steps else 2, np.float32)
 
     def __getattr__(self, name: str) -> Any:

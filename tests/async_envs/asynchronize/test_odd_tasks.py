@@ -59,6 +59,7 @@ def test_agents_of_a_team_end_one_by_one() -> None:
         ("wide", "failed in step (episode 0, step 1): a shows 3 features, its space has 1"),
         ("unseen", "failed in step (episode 0, step 1): b takes part and has no observation"),
         ("state", "failed in step (episode 0, step 1): its state has 1 features, had 2 at first"),
+        ("state fails", "failed in step (episode 0, step 1): the map is lost"),
         ("reward", "failed in step (episode 0, step 0): it shows a number that is not finite"),
         ("fails in step", "failed in step (episode 0, step 0): 'the door'"),
         ("exits", "failed in step (episode 0, step 0): 0"),

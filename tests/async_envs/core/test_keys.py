@@ -25,6 +25,10 @@ def test_key_has_a_family_and_perhaps_a_variant(text, parts):
         ("async:", "key: 'async:' names no family."),
         ("async:-5", "key: 'async:-5' names no family."),
         ("async:poac-", "key: 'async:poac-' ends with a dash, expected a variant after it."),
+        (
+            "async:poac:5-b",
+            "key: 'async:poac:5-b' has a colon after its family, not a dash. Did you mean 'async:poac-5-b'?",
+        ),
         ("async:po ac", "key: 'async:po ac' holds white space."),
     ],
 )

@@ -1,8 +1,9 @@
 """What a user may choose, and each line that says otherwise."""
 
+import numpy as np
 import pytest
 
-from async_envs.core.options import Option
+from async_envs.core.options import Option, StepsOption
 from tests.toy import FAMILY
 
 KEY = "async:toy-3"
@@ -75,3 +76,34 @@ def test_option_without_bounds_names_its_type(option):
     kind = "a text" if option.type is str else "a whole number"
     with pytest.raises(ValueError, match=f"expected {kind}. Help."):
         option.check(KEY, 1.5)
+
+
+STEPS = StepsOption("durations", str, "even", "Steps of each agent.", rules=("even", "odd"), longest=9)
+
+
+@pytest.mark.parametrize(
+    "given", ["1,2,9", " 1, 2 ,9", [1, 2, 9], (1, "2", 9), np.array([1, 2, 9]), [np.int32(1), 2, 9]]
+)
+def test_numbers_of_steps_may_be_written_in_many_ways(given):
+    checked = STEPS.check(KEY, given)
+    assert checked == (1, 2, 9) and {int} == set(map(type, checked))
+
+
+@pytest.mark.parametrize("given", [4, "4", np.int64(4), [4], np.array(4)])
+def test_a_single_number_of_steps_is_a_list_of_one(given):
+    assert (4,) == STEPS.check(KEY, given)
+
+
+@pytest.mark.parametrize("given", ["even", "odd"])
+def test_a_rule_stays_its_name(given):
+    assert given == STEPS.check(KEY, given)
+
+
+@pytest.mark.parametrize(
+    "given", ["", "1,,2", "uneven", [], [0], [10], [True, 2], [1.0], 1.5, [[1, 2]], {1: 2}, None, np.ones(2)]
+)
+def test_what_is_no_number_of_steps_is_refused_in_one_line(given):
+    with pytest.raises(ValueError) as caught:
+        STEPS.check(KEY, given)
+    accepted = "is not accepted, expected one of even, odd, or whole numbers from 1 to 9 (1,2,3). Steps of each agent."
+    assert str(caught.value) == f"{KEY}: option durations={given!r} {accepted}"

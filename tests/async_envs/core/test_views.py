@@ -298,3 +298,12 @@ def test_render_mode_passes_through(make_view):
     assert view.render() == "gold 0.00: noop, noop, noop"
     with pytest.raises(ValueError, match="render_mode=None and draws nothing. Pass one of .* .ansi."):
         make_view(mine()).render()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_closing_a_view_closes_what_it_shows(view, monkeypatch):
+    closed = []
+    monkeypatch.setattr(toy.ToySimulator, "close", lambda self: closed.append(self))
+    shown = view(mine())
+    shown.close()
+    assert closed == [shown.simulator]

@@ -127,6 +127,12 @@ def test_a_familys_first_task_is_written_out() -> None:
     assert "async:poac-1" == found.tasks[0].key and "async-poac-1" == found.tasks[0].folder
 
 
+@pytest.mark.parametrize("key", ["async:pettingzoo-a.b:C", "async:gymnasium-pack:space/Name-v0"])
+def test_tasks_of_others_may_be_written_with_their_colons_and_slashes(key: str) -> None:
+    task = read(changed(tasks=[{"key": key, "t_max": 5}])).tasks[0]
+    assert key == task.key and not set(":/") & set(task.folder)
+
+
 # what is refused
 
 
@@ -150,6 +156,8 @@ def test_a_familys_first_task_is_written_out() -> None:
     (changed(tasks=[{"key": "poac-1", "t_max": 1}]), "tasks[0].key: 'poac-1' does not match"),
     (changed(tasks=[{"key": "async:poac-1", "t_max": 1.5}]), "tasks[0].t_max: 1.5 is not of type 'integer'"),
     (changed(tasks=[SMOKE["tasks"][1], {"key": "async:poac", "t_max": 2}]), "async:poac-1 is there twice"),
+    (changed(tasks=[{"key": "async:gymnasium-a:b", "t_max": 2}, {"key": "async:gymnasium-a/b", "t_max": 2}]),
+     "async:gymnasium-a:b and async:gymnasium-a/b would share the folder async-gymnasium-a-b. Put them in two"),
     (changed(algorithms=["qmixx"]), "unknown algorithm 'qmixx'. Did you mean 'qmix'"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(given: Any, line: str) -> None:

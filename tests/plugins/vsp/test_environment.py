@@ -146,3 +146,10 @@ def test_a_task_that_hides_statuses_is_refused():
     with pytest.raises(ValueError, match="do not begin with noop and continue, so a VSP cannot tell who executes"):
         VSP(make("async:smac-3m", "3m", smac_compat=True))
     assert 6 == VSP(make("async:smac-3m", "3m")).n_agents
+
+
+def test_closing_the_proxies_closes_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, closed = toy(1), []
+    monkeypatch.setattr(task, "close", lambda: closed.append(task))
+    VSP(task).close()
+    assert [task] == closed
