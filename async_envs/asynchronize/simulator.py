@@ -5,6 +5,7 @@ the agent at each of them (`mode`); meanwhile the agent can only `continue`. The
 episode: a batch saves forward passes, not steps.
 """
 
+from math import fsum
 from typing import Any, Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
@@ -149,7 +150,7 @@ class Asynchronized(Simulator):
         world = self._worlds[b]
         assert world is not None  # there was a reset
         outcome = world.step(self._told[b].tolist())
-        total = sum(outcome.rewards)
+        total = fsum(outcome.rewards)  # the same in every version of Python, which `sum` is not
         if not np.isfinite(total):
             raise ValueError(NOT_FINITE)
         self.reward[b] = total / max(1, len(outcome.rewards)) if self._is_mean else total

@@ -18,7 +18,8 @@ def write_model(path: Path, state: Mapping[str, Any]) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    path.write_bytes(content.getbuffer())
+    with content.getbuffer() as view:  # let go of if the disk refuses, too
+        path.write_bytes(view)
 
 
 def read_model(path: str, holds: str) -> dict[str, Any]:

@@ -17,11 +17,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
 
 @pytest.fixture(scope="module")
-def page() -> dict[str, Any]:
-    """Everything that the page's code blocks define, run in order."""
+def page(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Everything that the page's code blocks define, run in order, each from a file (numba reads the source)."""
     names: dict[str, Any] = {"__name__": "architecture"}
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S):
-        exec(compile(block, str(PAGE), "exec"), names)
+    folder = tmp_path_factory.mktemp("page")
+    for k, block in enumerate(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S)):
+        file = folder / f"block_{k}.py"
+        file.write_text(block)
+        exec(compile(block, str(file), "exec"), names)
     return names
 
 
