@@ -18,8 +18,7 @@ def write_model(path: Path, state: Mapping[str, Any]) -> None:
     """
     content = io.BytesIO()
     torch.save(state, content)
-    with content.getbuffer() as view:  # let go of if the disk refuses, too
-        path.write_bytes(view)
+    path.write_bytes(content.getvalue())
 
 
 def read_model(path: str, holds: str) -> dict[str, Any]:
