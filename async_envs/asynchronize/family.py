@@ -8,7 +8,6 @@ from async_envs.core.options import Family, Option, StepsOption
 
 RULES = ("index_mod3", "all_one")
 MODES = ("repeat", "end", "start")
-BAD = "{where}: option {name}={value!r} is not accepted, expected {accepted}. {help}"
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,7 @@ class ArgumentsOption(Option):
         try:
             arguments(value)
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                BAD.format(where=where, name=self.name, value=value, accepted=self.accepted(), help=self.help)
-            ) from error
+            raise ValueError(self.refusal(where, value)) from error
         return value
 
     def accepted(self) -> str:

@@ -2,7 +2,7 @@
 
 import operator
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 from async_envs.core.errors import unknown_name
 
@@ -38,11 +38,12 @@ class Option:
             self.high is None or number <= self.high
         )
         if not in_range or (self.choices is not None and value not in self.choices):
-            raise ValueError(
-                f"{where}: option {self.name}={value!r} is not accepted, "
-                f"expected {self.accepted()}. {self.help}"
-            )
+            raise ValueError(self.refusal(where, value))
         return value
+
+    def refusal(self, where: str, value: Any) -> str:
+        """The line for a value that is not accepted."""
+        return f"{where}: option {self.name}={value!r} is not accepted, expected {self.accepted()}. {self.help}"
 
     def accepted(self) -> str:
         """What this option accepts, in words: its choices, or its type and bounds."""
@@ -73,25 +74,18 @@ class StepsOption(Option):
         """
         if isinstance(value, str) and value in self.rules:
             return value
-        numbers = [_whole(part) for part in _parts(value)]
+        if hasattr(value, "tolist"):  # an array
+            value = value.tolist()
+        parts = value.split(",") if isinstance(value, str) else value
+        numbers = [_whole(part) for part in (parts if isinstance(parts, (list, tuple)) else [parts])]
         if numbers and all(number is not None and 1 <= number <= self.longest for number in numbers):
             return tuple(numbers)
-        raise ValueError(
-            f"{where}: option {self.name}={value!r} is not accepted, expected {self.accepted()}. {self.help}"
-        )
+        raise ValueError(self.refusal(where, value))
 
     def accepted(self) -> str:
         """The rules and the form of a list."""
         rules = f"one of {', '.join(self.rules)}, or " if self.rules else ""
         return f"{rules}whole numbers from 1 to {self.longest} (1,2,3)"
-
-
-def _parts(value: Any) -> Sequence[Any]:
-    if isinstance(value, str):
-        return value.split(",")
-    if hasattr(value, "tolist"):  # an array
-        value = value.tolist()
-    return value if isinstance(value, (list, tuple)) else [value]
 
 
 def _whole(part: Any) -> int | None:

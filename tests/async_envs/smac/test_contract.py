@@ -62,7 +62,7 @@ def test_every_map_can_be_played(variant):
         ("3m", {"durations": "1,2"}, "durations has 2 numbers for 3 agents. Give one for each agent."),
         ("3m", {"durations": [1, 0, 1]}, "option durations=[1, 0, 1] is not accepted, expected one of index_mod3"),
         ("3m", {"durations": "often"}, "option durations='often' is not accepted"),
-        ("3m", {"durations": 2}, "durations has 1 number"),
+        ("3m", {"durations": 2}, "durations has 1 numbers for 3 agents. Give one for each agent."),
         ("3m", {"durations": "1,2,x"}, "option durations='1,2,x' is not accepted"),
         ("3m", {"durations": [1, 2, 101]}, "is not accepted"),
         ("3m", {"mode": "held"}, "option mode='held' is not accepted, expected one of hold, scaled"),
